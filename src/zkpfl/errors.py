@@ -22,7 +22,8 @@
     │   └── Equivocation           two different statements where only one is allowed
     ├── StorageError
     │   ├── NotFound               no block under this content id
-    │   └── CorruptContent         bytes that do not hash to their content id, or do not decrypt
+    │   ├── CorruptContent         bytes that do not hash to their content id, or do not decrypt
+    │   └── ContentTooLarge        more bytes than the reader allows
     ├── LedgerError
     │   ├── TransactionFailed      the contract refused; ``code`` is its reason
     │   └── WrongPhase             the call belongs to another phase of the round
@@ -187,6 +188,12 @@ class CorruptContent(StorageError):
     """Stored bytes do not hash to their content id or do not decrypt."""
 
     code = "corrupt_content"
+
+
+class ContentTooLarge(StorageError):
+    """Stored content is larger than the reader allows."""
+
+    code = "content_too_large"
 
 
 class LedgerError(ZkpflError):

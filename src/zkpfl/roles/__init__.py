@@ -1,0 +1,1 @@
+"""The processes: a role wires protocol, storage, ledger, rpc and learning; it decides nothing itself."""

@@ -1,0 +1,159 @@
+"""The keys of one party, and the file that holds them."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Self
+
+from eth_utils.address import to_checksum_address
+
+from zkpfl.crypto.sealing import EncryptionKey, generate_encryption_key
+from zkpfl.crypto.signatures import AccountKey
+from zkpfl.errors import InvalidParameter
+
+BLS_ORDER = 0x73EDA753299D7D483339D80809A1D80553BDA402FFFE5BFEFFFFFFFF00000001
+"""r, the order of the BLS12-381 groups."""
+
+_FORMAT = "zkpfl-identity-1"
+_MAX_FILE_BYTES = 4096
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Who a party is: all its long-term secret keys. Printing it shows the address only.
+
+    Parameters
+    ----------
+    account
+        Signs transactions and messages.
+    encryption
+        Opens what others seal to this party.
+    bls
+        bytes[32], big-endian scalar from 1 to r − 1; secret. Attests aggregates; only zk-nodes have one.
+
+    Raises
+    ------
+    InvalidParameter
+        The BLS scalar is malformed or out of range.
+    """
+
+    account: AccountKey
+    encryption: EncryptionKey = field(repr=False)
+    bls: bytes | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        if self.bls is None:
+            return
+        if len(self.bls) != 32 or not 0 < int.from_bytes(self.bls, "big") < BLS_ORDER:
+            raise InvalidParameter("must be 32 bytes, big-endian, from 1 to r − 1", field="bls")
+
+    @classmethod
+    def generate(cls, with_bls: bool) -> Self:
+        """Draw fresh keys from the operating system's randomness; ``with_bls`` for a zk-node."""
+        bls = (secrets.randbelow(BLS_ORDER - 1) + 1).to_bytes(32, "big") if with_bls else None
+        return cls(AccountKey.generate(), generate_encryption_key(), bls)
+
+    def save(self, path: Path) -> None:
+        """Write a new file that only its owner can read, durably; never overwrites.
+
+        Parameters
+        ----------
+        path
+            The file; a missing parent directory is made with mode 0700.
+
+        Raises
+        ------
+        InvalidParameter
+            The file exists or cannot be written.
+        """
+        text = json.dumps(self._secrets(), indent=2) + "\n"
+        try:
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w", encoding="ascii") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+        except FileExistsError:
+            raise _unusable(
+                path, "exists already", "choose another file: keys are never overwritten"
+            ) from None
+        except OSError as error:
+            raise _unusable(path, error.strerror or "cannot be written", None) from error
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a file that ``save`` wrote.
+
+        Raises
+        ------
+        InvalidParameter
+            The file is missing, readable by others, or not a key file; the hint says what to do.
+        """
+        return cls._from_secrets(path, _parse(path, _read_private(path)))
+
+    def public(self) -> dict[str, str]:
+        """What others may know, for printing: address and public encryption key, both in hexadecimal."""
+        return {
+            "address": to_checksum_address(self.account.address),
+            "encryption": "0x" + self.encryption.public.hex(),
+        }
+
+    def _secrets(self) -> dict[str, str | None]:
+        return {
+            "format": _FORMAT,
+            "account": self.account.to_bytes().hex(),
+            "encryption": self.encryption.to_bytes().hex(),
+            "bls": self.bls.hex() if self.bls else None,
+        }
+
+    @classmethod
+    def _from_secrets(cls, path: Path, keys: dict[str, bytes | None]) -> Self:
+        account, encryption = keys["account"], keys["encryption"]
+        if account is None or encryption is None:
+            raise _malformed(path)
+        return cls(AccountKey.from_bytes(account), EncryptionKey.from_bytes(encryption), keys["bls"])
+
+
+def _read_private(path: Path) -> str:
+    """Contents of a regular file that is closed to group and others, checked on the opened file itself."""
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+            mode = os.fstat(file.fileno()).st_mode
+            if not stat.S_ISREG(mode):
+                raise _malformed(path)
+            if mode & 0o077:
+                raise _unusable(
+                    path, f"others can read it (mode {mode & 0o777:04o})", f"run: chmod 600 {path}"
+                )
+            return file.read(_MAX_FILE_BYTES + 1).decode("ascii", "replace")
+    except FileNotFoundError:
+        raise _unusable(path, "does not exist", "make one with: zkpfl keys new") from None
+    except OSError as error:
+        raise _unusable(path, error.strerror or "cannot be read", None) from error
+
+
+def _parse(path: Path, text: str) -> dict[str, bytes | None]:
+    try:
+        document = json.loads(text)
+        if not isinstance(document, dict) or document.pop("format", None) != _FORMAT:
+            raise _malformed(path)
+        if document.keys() != {"account", "encryption", "bls"} or len(text) > _MAX_FILE_BYTES:
+            raise _malformed(path)
+        return {name: None if value is None else bytes.fromhex(value) for name, value in document.items()}
+    except (ValueError, TypeError, RecursionError):
+        # The chained error would quote the file, and so the keys.
+        raise _malformed(path) from None
+
+
+def _malformed(path: Path) -> InvalidParameter:
+    return _unusable(path, "not a zkPFL key file", "restore it from a backup or make a new one")
+
+
+def _unusable(path: Path, reason: str, hint: str | None) -> InvalidParameter:
+    return InvalidParameter(f"{path}: {reason}", field="identity", hint=hint)
