@@ -1,0 +1,73 @@
+#include "zkpfl/bytes.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <mutex>
+
+#include "zkpfl/parallel.h"
+
+namespace zkpfl {
+
+namespace {
+
+// Why the bytes are no point of the subgroup, or nullptr.
+const char* decode_point(blst_p1_affine* out, const std::uint8_t* wire) {
+  switch (blst_p1_uncompress(out, wire)) {
+    case BLST_SUCCESS:
+      break;
+    case BLST_POINT_NOT_ON_CURVE:
+      return "is not on the curve";
+    case BLST_POINT_NOT_IN_GROUP:
+      return "is not in the prime-order subgroup";
+    default:
+      return "is not a canonical compressed encoding";
+  }
+  return blst_p1_affine_in_g1(out) ? nullptr : "is not in the prime-order subgroup";
+}
+
+}  // namespace
+
+void decode_scalars(Scalar* out, const std::uint8_t* wire, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) {
+    blst_scalar value;
+    blst_scalar_from_bendian(&value, wire + kScalarBytes * i);
+    if (!blst_scalar_fr_check(&value)) throw InvalidScalar(i);
+    blst_uint64_from_scalar(out[i].limbs.data(), &value);
+  }
+}
+
+void encode_scalars(std::uint8_t* wire, const Scalar* scalars, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) {
+    blst_scalar value;
+    blst_scalar_from_uint64(&value, scalars[i].limbs.data());
+    blst_bendian_from_scalar(wire + kScalarBytes * i, &value);
+  }
+}
+
+G1Points decode_points(const std::uint8_t* wire, std::size_t count) {
+  G1Points points(count);
+  std::size_t bad = std::numeric_limits<std::size_t>::max();
+  const char* why = nullptr;
+  std::mutex first_mutex;
+  parallel_for(count, 8, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) {
+      const char* fault = decode_point(&points[i], wire + kPointBytes * i);
+      if (fault == nullptr) continue;
+      const std::lock_guard lock(first_mutex);
+      if (i < bad) bad = i, why = fault;
+      return;
+    }
+  });
+  if (why != nullptr) throw InvalidPoint(bad, why);
+  return points;
+}
+
+void encode_points(std::uint8_t* wire, const G1Points& points) {
+  for (const auto& point : points) {
+    blst_p1_affine_compress(wire, &point);
+    wire += kPointBytes;
+  }
+}
+
+}  // namespace zkpfl
