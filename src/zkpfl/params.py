@@ -142,7 +142,11 @@ class FixedPoint:
     @property
     def scale(self) -> float:
         """s, integer units per unit of the update: ``(2^(b-1) − 2)·√K / (h·C)``."""
-        return ((1 << (self.value_bits - 1)) - 2) * math.sqrt(self.rotation_size) / (self.headroom * self.clip_norm)
+        return (
+            ((1 << (self.value_bits - 1)) - 2)
+            * math.sqrt(self.rotation_size)
+            / (self.headroom * self.clip_norm)
+        )
 
     @property
     def norm_bound(self) -> int:

@@ -86,5 +86,7 @@ class SignedMessage:
         """Raise `BadSignature`, naming ``party``, unless the account ``address`` signed this."""
         if recover(self.message.digest(self.kind), self.signature) != address:
             raise BadSignature(
-                f"the {self.kind.value.lower()} is not signed by 0x{address.hex()}", party=party, field="signature"
+                f"the {self.kind.value.lower()} is not signed by 0x{address.hex()}",
+                party=party,
+                field="signature",
             )

@@ -1,0 +1,107 @@
+"""What everybody can compute about a round's aggregate from public commitments alone (docs/spec.md §6)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+from zkpfl.crypto.merkle import commitment_root
+from zkpfl.crypto.points import G1Array, sum_arrays
+from zkpfl.crypto.proofs import aggregation
+from zkpfl.crypto.sharing import share_commitments
+from zkpfl.errors import BadCommitment, BadProof, InvalidEncoding, NotDelivered
+from zkpfl.protocol.manifests import AggregateManifest
+from zkpfl.protocol.plan import RoundPlan, members_of
+
+
+def decode_commitments(plan: RoundPlan, data: bytes, root: bytes, *, party: str) -> G1Array:
+    """Decode a submission's points and compare them with the committed root.
+
+    Raises
+    ------
+    NotDelivered
+        The bytes are not the right number of valid points, or do not yield the root.
+    """
+    if len(data) != 48 * plan.submission_points:
+        raise NotDelivered(
+            f"expected {plan.submission_points} points, got {len(data)} bytes",
+            party=party,
+            field="commitments",
+        )
+    try:
+        points = G1Array.decode(data)
+    except InvalidEncoding as error:
+        raise NotDelivered(str(error), party=party, field="commitments") from error
+    if commitment_root(points) != root:
+        raise NotDelivered("points do not yield the commitment root", party=party, field="commitments")
+    return points
+
+
+@dataclass(frozen=True)
+class PublicAggregate:
+    """The sum of the accepted submissions' commitments.
+
+    Parameters
+    ----------
+    plan
+        The round.
+    accepted
+        The accepted set I as a bitmap of trainers.
+    roots
+        Commitment roots of the accepted trainers.
+    points
+        Commitments of the accepted trainers, checked against their roots.
+    """
+
+    plan: RoundPlan
+    accepted: int
+    roots: dict[int, bytes]
+    points: dict[int, G1Array]
+
+    def __post_init__(self) -> None:
+        missing = [number for number in members_of(self.accepted) if number not in self.points]
+        if missing:
+            raise BadCommitment(f"no commitments of trainers {missing}", party="accepted set", field="points")
+
+    @cached_property
+    def sums(self) -> G1Array:
+        """Elementwise sums of the accepted submissions, R + (t−1)·P points."""
+        return sum_arrays([self.points[number] for number in members_of(self.accepted)])
+
+    @cached_property
+    def root(self) -> bytes:
+        """The aggregate root, 32 bytes."""
+        return commitment_root(self.sums)
+
+    def share_commitments(self, node: int) -> G1Array:
+        """F_p of node ``node``: commitments to the rows of its aggregate share, P points."""
+        return share_commitments(self.sums, self.plan.layout, self.plan.committee, node)
+
+    def statement(self, node: int, share_root: bytes, blob_hash: bytes) -> aggregation.Statement:
+        """What node ``node``'s aggregation proof states."""
+        return aggregation.Statement(
+            context=self.plan.context,
+            node=node,
+            node_address=self.plan.nodes[node - 1].address,
+            accepted=self.accepted,
+            commitment_roots=tuple(self.roots[number] for number in members_of(self.accepted)),
+            aggregate_root=self.root,
+            share_root=share_root,
+            blob_hash=blob_hash,
+            F=self.share_commitments(node),
+        )
+
+    def require_proof(self, node: int, manifest: AggregateManifest) -> None:
+        """Raise `BadProof`, naming the zk-node, unless its posted proof holds for these commitments."""
+        party = f"zk-node {node}"
+        if manifest.node != node:
+            raise BadProof(f"the manifest is of zk-node {manifest.node}", party=party, field="node")
+        if manifest.aggregate_root != self.root:
+            raise BadProof("not the sum of the accepted commitments", party=party, field="aggregate_root")
+        statement = self.statement(node, manifest.share_root, manifest.blob_hash)
+        try:
+            holds = aggregation.verify(statement, manifest.proof, self.plan.generators)
+        except InvalidEncoding as error:
+            raise BadProof(str(error), party=party, field="proof") from error
+        if not holds:
+            raise BadProof("the aggregation proof does not verify", party=party, field="proof")

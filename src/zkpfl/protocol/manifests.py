@@ -1,0 +1,240 @@
+"""Manifests: the small JSON objects that the ledger names by their SHA-256 (docs/spec.md §2, §5, §6, §10).
+
+A manifest names content by content id (text) and commits to it by root or hash; the reader checks both.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+from zkpfl import strict_json
+from zkpfl.errors import InvalidEncoding, InvalidParameter
+from zkpfl.params import Layout
+
+MAX_MANIFEST_BYTES = 256 * 1024
+_HEX = re.compile(r"(?:[0-9a-f]{2})*")
+_CONTENT_ID = re.compile(r"b[a-z2-7]{58}")
+
+
+@dataclass(frozen=True)
+class JobManifest:
+    """What everybody needs to know about a job.
+
+    Parameters
+    ----------
+    bundle
+        Content id of the sealed bundle.
+    training
+        Layout of a training round; None if there are none.
+    statistics
+        Layout of the statistics round; None if there is none.
+    """
+
+    bundle: str
+    training: Layout | None
+    statistics: Layout | None
+
+    def to_bytes(self) -> bytes:
+        """Encode as canonical JSON."""
+        layouts = {
+            name: asdict(layout) if (layout := getattr(self, name)) else None
+            for name in ("training", "statistics")
+        }
+        return strict_json.dump({"version": 1, "bundle": self.bundle, **layouts})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Decode; raises `InvalidEncoding` naming the field."""
+        value = _read(data, {"bundle", "training", "statistics"}, field="job manifest")
+        return cls(
+            bundle=_content_id(value["bundle"], "bundle"),
+            training=_layout(value["training"], "training"),
+            statistics=_layout(value["statistics"], "statistics"),
+        )
+
+
+@dataclass(frozen=True)
+class ShareEntry:
+    """Where one zk-node's sealed share lies, and what the trainer signed about it.
+
+    Parameters
+    ----------
+    node
+        The zk-node's number, 1…m.
+    blob
+        Content id of the sealed share.
+    blob_hash, share_root
+        32 bytes each.
+    signature
+        The trainer's signature of the share message, 65 bytes.
+    """
+
+    node: int
+    blob: str
+    blob_hash: bytes
+    share_root: bytes
+    signature: bytes
+
+
+@dataclass(frozen=True)
+class SubmissionManifest:
+    """Everything that a trainer sent in one round.
+
+    Parameters
+    ----------
+    trainer
+        The trainer's account, 20 bytes.
+    commitments
+        Content id of the compressed points.
+    shares
+        One entry for each zk-node, ascending.
+    """
+
+    trainer: bytes
+    commitments: str
+    shares: tuple[ShareEntry, ...]
+
+    def to_bytes(self) -> bytes:
+        """Encode as canonical JSON."""
+        shares = [
+            {
+                "node": entry.node,
+                "blob": entry.blob,
+                "blob_hash": entry.blob_hash.hex(),
+                "share_root": entry.share_root.hex(),
+                "signature": entry.signature.hex(),
+            }
+            for entry in self.shares
+        ]
+        value = {
+            "version": 1,
+            "trainer": self.trainer.hex(),
+            "commitments": self.commitments,
+            "shares": shares,
+        }
+        return strict_json.dump(value)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Decode; raises `InvalidEncoding` naming the field."""
+        value = _read(data, {"trainer", "commitments", "shares"}, field="submission manifest")
+        if not isinstance(value["shares"], list):
+            raise InvalidEncoding("must be a list", field="shares")
+        return cls(
+            trainer=_hex(value["trainer"], 20, "trainer"),
+            commitments=_content_id(value["commitments"], "commitments"),
+            shares=tuple(
+                _share_entry(entry, number) for number, entry in enumerate(value["shares"], start=1)
+            ),
+        )
+
+
+@dataclass(frozen=True)
+class AggregateManifest:
+    """What a zk-node posted about its aggregate share.
+
+    Parameters
+    ----------
+    node
+        The zk-node's number, 1…m.
+    blob
+        Content id of the sealed aggregate share.
+    blob_hash, share_root, aggregate_root
+        32 bytes each.
+    proof
+        The aggregation proof.
+    """
+
+    node: int
+    blob: str
+    blob_hash: bytes
+    share_root: bytes
+    aggregate_root: bytes
+    proof: bytes
+
+    def to_bytes(self) -> bytes:
+        """Encode as canonical JSON."""
+        value = {
+            "version": 1,
+            "node": self.node,
+            "blob": self.blob,
+            "blob_hash": self.blob_hash.hex(),
+            "share_root": self.share_root.hex(),
+            "aggregate_root": self.aggregate_root.hex(),
+            "proof": self.proof.hex(),
+        }
+        return strict_json.dump(value)
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Decode; raises `InvalidEncoding` naming the field."""
+        keys = {"node", "blob", "blob_hash", "share_root", "aggregate_root", "proof"}
+        value = _read(data, keys, field="aggregate manifest")
+        return cls(
+            node=_integer(value["node"], "node"),
+            blob=_content_id(value["blob"], "blob"),
+            blob_hash=_hex(value["blob_hash"], 32, "blob_hash"),
+            share_root=_hex(value["share_root"], 32, "share_root"),
+            aggregate_root=_hex(value["aggregate_root"], 32, "aggregate_root"),
+            proof=_hex(value["proof"], None, "proof"),
+        )
+
+
+def _read(data: bytes, keys: set[str], *, field: str) -> dict[str, Any]:
+    value = strict_json.parse(data, field=field, max_size_bytes=MAX_MANIFEST_BYTES)
+    strict_json.require_keys(value, keys | {"version"}, field=field)
+    if value["version"] != 1:
+        raise InvalidEncoding("only version 1 is known", field=f"{field}.version")
+    return value
+
+
+def _share_entry(value: object, number: int) -> ShareEntry:
+    field = f"shares[{number}]"
+    entry = strict_json.require_keys(
+        value, {"node", "blob", "blob_hash", "share_root", "signature"}, field=field
+    )
+    if entry["node"] != number:
+        raise InvalidEncoding(
+            f"must be {number}: one entry for each zk-node, ascending", field=f"{field}.node"
+        )
+    return ShareEntry(
+        node=number,
+        blob=_content_id(entry["blob"], f"{field}.blob"),
+        blob_hash=_hex(entry["blob_hash"], 32, f"{field}.blob_hash"),
+        share_root=_hex(entry["share_root"], 32, f"{field}.share_root"),
+        signature=_hex(entry["signature"], 65, f"{field}.signature"),
+    )
+
+
+def _layout(value: object, field: str) -> Layout | None:
+    if value is None:
+        return None
+    keys = {"dimension", "norm_bound", "value_bits", "max_trainers", "columns"}
+    numbers = strict_json.require_keys(value, keys, field=field)
+    try:
+        return Layout(**{key: _integer(number, f"{field}.{key}") for key, number in numbers.items()})
+    except InvalidParameter as error:
+        raise InvalidEncoding(error.message, field=f"{field}.{error.field}") from error
+
+
+def _integer(value: object, field: str) -> int:
+    if type(value) is not int or value < 0:
+        raise InvalidEncoding("must be a non-negative integer", field=field)
+    return value
+
+
+def _hex(value: object, size_bytes: int | None, field: str) -> bytes:
+    if not isinstance(value, str) or not _HEX.fullmatch(value):
+        raise InvalidEncoding("must be lower-case hexadecimal", field=field)
+    data = bytes.fromhex(value)
+    if size_bytes is not None and len(data) != size_bytes:
+        raise InvalidEncoding(f"must be {size_bytes} bytes", field=field)
+    return data
+
+
+def _content_id(value: object, field: str) -> str:
+    if not isinstance(value, str) or not _CONTENT_ID.fullmatch(value):
+        raise InvalidEncoding("must be a content id (CIDv1, base32)", field=field)
+    return value

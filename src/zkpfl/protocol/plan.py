@@ -1,0 +1,110 @@
+"""What a round is: everything about it that is public and fixed before it begins (docs/spec.md §2, §5, §6)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from zkpfl.crypto.generators import Generators, generators
+from zkpfl.crypto.merkle import keccak256
+from zkpfl.crypto.transcript import Context
+from zkpfl.errors import InvalidParameter
+from zkpfl.params import Committee, Layout
+
+
+@dataclass(frozen=True)
+class CommitteeMember:
+    """One zk-node of the committee, as the ledger registered it.
+
+    Parameters
+    ----------
+    address
+        Account, 20 bytes.
+    encryption_key
+        X25519 public key, 32 bytes.
+    """
+
+    address: bytes
+    encryption_key: bytes
+
+
+@dataclass(frozen=True)
+class RoundPlan:
+    """A round of a job.
+
+    Parameters
+    ----------
+    context
+        Chain, contract, job and round.
+    layout
+        Shape of a submission.
+    committee
+        Size and threshold.
+    nodes
+        The m zk-nodes; node j is ``nodes[j - 1]``.
+    trainers
+        Accounts of the joined trainers; trainer i is ``trainers[i]``.
+    quorum
+        Fewest trainers whose sum may be released, at least 2.
+    member_key
+        X25519 public key to which aggregate shares are sealed, 32 bytes.
+    """
+
+    context: Context
+    layout: Layout
+    committee: Committee
+    nodes: tuple[CommitteeMember, ...]
+    trainers: tuple[bytes, ...]
+    quorum: int
+    member_key: bytes
+
+    def __post_init__(self) -> None:
+        if len(self.nodes) != self.committee.size:
+            raise InvalidParameter(
+                f"must list the {self.committee.size} zk-nodes, got {len(self.nodes)}", field="nodes"
+            )
+        if self.quorum < 2:
+            raise InvalidParameter("must be at least 2: the sum of one update is that update", field="quorum")
+        if len(self.trainers) > self.layout.max_trainers:
+            raise InvalidParameter(f"at most {self.layout.max_trainers} trainers", field="trainers")
+
+    @property
+    def generators(self) -> Generators:
+        """The generators for the layout's columns."""
+        return generators(self.layout.columns)
+
+    @property
+    def submission_points(self) -> int:
+        """R + (t−1)·P: how many commitments a submission has."""
+        return self.layout.lane_rows + (self.committee.threshold - 1) * self.layout.packed_rows
+
+    @property
+    def matrix_bytes(self) -> int:
+        """Size of a share or an aggregate share that is sent as a matrix: P·(N + 1) scalars."""
+        return self.layout.packed_rows * (self.layout.columns + 1) * 32
+
+    @property
+    def rotation_seed(self) -> bytes:
+        """Public seed of the round's rotation (docs/spec.md §3.1), 32 bytes."""
+        return keccak256(b"ZKPFL-V1-ROTATION" + self.context.to_bytes())
+
+    def share_context(self, trainer: bytes, node: int) -> bytes:
+        """What the sealing of a share is bound to."""
+        return b"share" + self.context.to_bytes() + trainer + bytes([node])
+
+    def aggregate_share_context(self, node: int) -> bytes:
+        """What the sealing of an aggregate share is bound to."""
+        return b"aggregate-share" + self.context.to_bytes() + bytes([node])
+
+
+def members_of(bitmap: int) -> Iterator[int]:
+    """Trainers in a bitmap, ascending."""
+    return (number for number in range(bitmap.bit_length()) if bitmap >> number & 1)
+
+
+def bitmap_of(numbers: Iterable[int]) -> int:
+    """Bitmap with the bits ``numbers`` set."""
+    bitmap = 0
+    for number in numbers:
+        bitmap |= 1 << number
+    return bitmap
