@@ -1,0 +1,115 @@
+"""The embedded chain's database: a SQLite key-value store in which one block is one durable transaction."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from eth.db.backends.base import BaseDB
+
+from zkpfl.errors import Unavailable
+
+_CACHE_ENTRIES = 200_000
+
+
+class Journal(BaseDB):
+    """Key-value store with one writer; writes stay in memory until `commit` makes them durable together.
+
+    Parameters
+    ----------
+    path
+        The database file; created where it does not exist.
+
+    Raises
+    ------
+    Unavailable
+        The file cannot be opened, or another process has it open.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._cache: dict[bytes, bytes] = {}
+        self._changes: dict[bytes, bytes | None] = {}
+        self._db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+        try:
+            self._open()
+        except sqlite3.Error as error:
+            self._db.close()
+            hint = "stop the other process, or use its URL" if "locked" in str(error) else None
+            raise Unavailable(
+                f"cannot open the chain in {path.name}: {error}", party="ledger", field="path", hint=hint
+            ) from error
+
+    def _open(self) -> None:
+        # An exclusive lock is kept from here to close(): two writers would fork the chain.
+        self._db.execute("PRAGMA locking_mode=EXCLUSIVE")
+        self._db.execute("PRAGMA journal_mode=WAL")
+        # FULL: an acknowledged payment survives a power cut, not only a killed process.
+        self._db.execute("PRAGMA synchronous=FULL")
+        self._db.execute("BEGIN EXCLUSIVE")
+        self._db.execute("CREATE TABLE IF NOT EXISTS kv (k BLOB PRIMARY KEY, v BLOB NOT NULL) WITHOUT ROWID")
+        self._db.execute("COMMIT")
+
+    def __getitem__(self, key: bytes) -> bytes:
+        key = bytes(key)
+        value = self._changes[key] if key in self._changes else self._committed(key)
+        if value is None:
+            raise KeyError(key)
+        return value
+
+    def _committed(self, key: bytes) -> bytes | None:
+        if key not in self._cache:
+            row = self._db.execute("SELECT v FROM kv WHERE k = ?", (key,)).fetchone()
+            if row is None:
+                return None
+            self._remember(key, row[0])
+        return self._cache[key]
+
+    def _remember(self, key: bytes, value: bytes) -> None:
+        if len(self._cache) >= _CACHE_ENTRIES:
+            self._cache.clear()
+        self._cache[key] = value
+
+    def __setitem__(self, key: bytes, value: bytes) -> None:
+        self._changes[bytes(key)] = bytes(value)
+
+    def __delitem__(self, key: bytes) -> None:
+        self[key]
+        self._changes[bytes(key)] = None
+
+    def _exists(self, key: bytes) -> bool:
+        try:
+            self[key]
+        except KeyError:
+            return False
+        return True
+
+    def commit(self) -> None:
+        """Write all changes since the last commit, all or none; they are on disk when this returns.
+
+        Raises
+        ------
+        Unavailable
+            The disk is full or failing; nothing was written.
+        """
+        written = [(key, value) for key, value in self._changes.items() if value is not None]
+        deleted = [(key,) for key, value in self._changes.items() if value is None]
+        try:
+            with self._db:
+                self._db.execute("BEGIN IMMEDIATE")
+                self._db.executemany("INSERT OR REPLACE INTO kv VALUES (?, ?)", written)
+                self._db.executemany("DELETE FROM kv WHERE k = ?", deleted)
+        except sqlite3.Error as error:
+            raise Unavailable(f"cannot write the chain: {error}", party="ledger") from error
+        self._changes.clear()
+        for key, value in written:
+            self._remember(key, value)
+        for (key,) in deleted:
+            self._cache.pop(key, None)
+
+    def rollback(self) -> None:
+        """Forget all changes since the last commit."""
+        self._changes.clear()
+
+    def close(self) -> None:
+        """Release the file; uncommitted changes are lost."""
+        self._db.close()

@@ -1,0 +1,121 @@
+"""EVM nodes for the ledger tests: the embedded one in a thread, and a real anvil (marker ``anvil``)."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import subprocess
+import threading
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zkpfl.ledger.embedded import EmbeddedLedger
+from zkpfl.ledger.rpc_server import serve
+
+CHAIN_ID = 31337
+FREE_GAS = ("--gas-price", "0", "--block-base-fee-per-gas", "0")
+
+
+def rpc(url: str, method: str, *params: Any) -> Any:
+    """One raw JSON-RPC request; the whole answer, errors included."""
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}).encode()
+    request = urllib.request.Request(url, body, {"Content-Type": "application/json"})  # noqa: S310
+    with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310
+        return json.load(answer)
+
+
+def advance_time(url: str, seconds: int) -> None:
+    """Move the clock of a test node, and mine a block there."""
+    for method, params in (("evm_increaseTime", [seconds]), ("evm_mine", [])):
+        answer = rpc(url, method, *params)
+        assert "result" in answer, answer
+
+
+@contextmanager
+def running(ledger: EmbeddedLedger, *, time_travel: bool = True) -> Iterator[str]:
+    """Serve an embedded ledger from a thread of its own; yields the URL."""
+    ready, stop, urls = threading.Event(), asyncio.Event(), []
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    async def main() -> None:
+        loops.append(asyncio.get_running_loop())
+        async with serve(ledger, time_travel=time_travel) as url:
+            urls.append(url)
+            ready.set()
+            await stop.wait()
+
+    def run() -> None:
+        try:
+            asyncio.run(main())
+        finally:
+            ready.set()
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    ready.wait()
+    assert urls, "the server did not start"
+    try:
+        yield urls[0]
+    finally:
+        loops[0].call_soon_threadsafe(stop.set)
+        thread.join()
+
+
+@contextmanager
+def anvil(*options: str) -> Iterator[str]:
+    """Run an anvil of the test's own; yields the URL."""
+    binary = shutil.which("anvil", path=os.environ.get("ZKPFL_ANVIL")) or shutil.which("anvil")
+    assert binary, "no anvil: run tests/ledger/install_anvil.sh DIR and set ZKPFL_ANVIL to what it prints"
+    command = [
+        binary,
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "0",
+        "--hardfork",
+        "prague",
+        "--slots-in-an-epoch",
+        "0",
+    ]
+    drain = threading.Thread()
+    with subprocess.Popen(
+        [*command, "--chain-id", str(CHAIN_ID), *options], stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            output = process.stdout
+            assert output is not None
+            found = (re.search(r"Listening on ([\d.]+:\d+)", line) for line in output)
+            address = next((match.group(1) for match in found if match), None)
+            assert address, "anvil did not start"
+            drain = threading.Thread(target=output.read)  # it would stop at a full pipe
+            drain.start()
+            yield f"http://{address}"
+        finally:
+            process.kill()
+            if drain.is_alive():
+                drain.join()
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[str]:
+    """URL of an embedded node on an empty chain."""
+    with EmbeddedLedger(tmp_path / "chain.db", CHAIN_ID) as ledger, running(ledger) as url:
+        yield url
+
+
+@pytest.fixture(params=["embedded", pytest.param("anvil", marks=pytest.mark.anvil)])
+def ledger_url(request: pytest.FixtureRequest) -> Iterator[str]:
+    """URL of a node on which any account may transact and `advance_time` works; the test runs on each kind."""
+    if request.param == "anvil":
+        with anvil(*FREE_GAS) as url:
+            yield url
+    else:
+        yield request.getfixturevalue("engine")
