@@ -28,14 +28,14 @@ class Committee:
     size
         m, the number of zk-nodes, 2 to 10.
     threshold
-        t, how many aggregate shares reconstruct; t - 1 zk-nodes learn nothing. ``2 <= t`` and ``m >= 2t - 1``.
+        t, how many aggregate shares reconstruct; t - 1 zk-nodes learn nothing. ``t >= 2``, ``m >= 2t - 1``.
     """
 
     size: int = 3
     threshold: int = 2
 
     def __post_init__(self) -> None:
-        _require(2 <= self.threshold, "threshold", f"must be at least 2, got {self.threshold}")
+        _require(self.threshold >= 2, "threshold", f"must be at least 2, got {self.threshold}")
         _require(
             2 * self.threshold - 1 <= self.size <= 10,
             "size",
@@ -82,7 +82,7 @@ class Layout:
 
     @property
     def lane_width(self) -> int:
-        """w = 1 + ceil(log2(n_max·B + 1)) bits: even a sum of hostile submissions inside the bound decodes."""
+        """w = 1 + ceil(log2(n_max·B + 1)) bits: even hostile submissions inside the bound sum and decode."""
         return 1 + (self.max_trainers * self.norm_bound).bit_length()
 
     @property
@@ -135,7 +135,7 @@ class FixedPoint:
 
     @property
     def headroom(self) -> float:
-        """h = min(√K, √(2·ln(2d·2^40))): a rotated coordinate exceeds ``h·C/√K`` with probability below 2^-40/d."""
+        """h = min(√K, √(2·ln(2d·2^40))): an update exceeds ``h·C/√K`` with probability below 2^-40."""
         bound = math.sqrt(2 * (math.log(2 * self.dimension) + FAILURE_BITS * math.log(2)))
         return min(math.sqrt(self.rotation_size), bound)
 
@@ -150,7 +150,7 @@ class FixedPoint:
 
     @property
     def norm_bound(self) -> int:
-        """B: norm of the scaled update plus what stochastic rounding may add (Kairouz–Liu–Steinke, β = e^-1/2)."""
+        """B: the scaled norm plus what stochastic rounding may add (Kairouz–Liu–Steinke, β = e^-1/2)."""
         scaled, d = self.scale * self.clip_norm, self.dimension
         worst = scaled + math.sqrt(d)
         likely = math.sqrt(scaled**2 + d / 4 + scaled + math.sqrt(d) / 2)

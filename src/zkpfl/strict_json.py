@@ -37,7 +37,8 @@ def parse(
     Raises
     ------
     ZkpflError
-        Of class ``error``: too long, not UTF-8, not JSON, too deep, a key twice, NaN or infinity, or not an object.
+        Of class ``error``: too long, not UTF-8, not JSON, too deep, a key twice, NaN or infinity, or not an
+        object.
     """
     if len(data) > max_size_bytes:
         raise error(f"{len(data)} bytes, at most {max_size_bytes} are accepted", field=field)

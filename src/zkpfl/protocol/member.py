@@ -1,6 +1,7 @@
 """A member's part of a round: open t aggregate shares, check them, decode the exact sum (docs/spec.md §6).
 
-Members are the model owner and the trainers of the job; the auditor does the same from the ledger and storage alone.
+Members are the model owner and the trainers of the job; the auditor does the same from the ledger and
+storage alone.
 """
 
 from __future__ import annotations

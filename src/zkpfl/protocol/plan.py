@@ -1,4 +1,4 @@
-"""What a round is: everything about it that is public and fixed before it begins (docs/spec.md §2, §5, §6)."""
+"""What a round is: all that is public and fixed before it begins (docs/spec.md §2, §5, §6)."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ class PreparedSubmission:
 
 
 class SeededShares:
-    """The shares of nodes 1…t−1 and their commitments: independent of the data, so made while the model trains.
+    """The shares of nodes 1…t−1 and their commitments: data-independent, so made while the model trains.
 
     Secret, and single use: `take` hands them out once.
     """

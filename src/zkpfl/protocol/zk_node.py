@@ -1,4 +1,4 @@
-"""A zk-node's part of a round: take shares, report who is accepted, release one proved sum (docs/spec.md §5, §6)."""
+"""A zk-node's part of a round: take shares, report, release one proved sum (docs/spec.md §5, §6)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ReleaseJournal(Protocol):
     """Durable memory of the one accepted set per round for which a node releases anything."""
 
     def record(self, context: Context, accepted_hash: bytes) -> None:
-        """Record, durably before returning; raises `Equivocation` if another set is recorded for the round."""
+        """Record, durably before returning; raises `Equivocation` if another set is recorded."""
 
 
 @dataclass(frozen=True)
@@ -152,7 +152,7 @@ class NodeRound:
         return message.sign(MessageKind.RECEIPT, self._account)
 
     def report(self, submissions: dict[int, bytes]) -> Verdict:
-        """Check every received share of the round against the commitments, all at once; later shares are refused.
+        """Check every received share against the commitments, all at once; later shares are refused.
 
         Parameters
         ----------
