@@ -114,10 +114,11 @@ class Identity:
 
     @classmethod
     def _from_secrets(cls, path: Path, keys: dict[str, bytes | None]) -> Self:
-        account, encryption = keys["account"], keys["encryption"]
-        if account is None or encryption is None:
-            raise _malformed(path)
-        return cls(AccountKey.from_bytes(account), EncryptionKey.from_bytes(encryption), keys["bls"])
+        account, encryption = keys["account"] or b"", keys["encryption"] or b""
+        try:
+            return cls(AccountKey.from_bytes(account), EncryptionKey.from_bytes(encryption), keys["bls"])
+        except InvalidParameter:
+            raise _malformed(path) from None
 
 
 def _read_private(path: Path) -> str:

@@ -85,9 +85,11 @@ class LocalStore:
         with _disk_errors(path):
             if not _holds(path, block):
                 self._replace(path, block)
+            # Also if it was there: another writer may have renamed it and not have synced yet.
+            _sync_directory(path.parent)
 
     def _replace(self, path: Path, block: bytes) -> None:
-        """Write durably: the bytes before the name, the name before anything that refers to it."""
+        """Write the bytes durably, then give them their name in one step."""
         unfinished = self._unfinished / f"{path.name}.{secrets.token_hex(8)}"
         try:
             with unfinished.open("xb") as file:
@@ -101,7 +103,6 @@ class LocalStore:
         except BaseException:
             unfinished.unlink(missing_ok=True)
             raise
-        _sync_directory(path.parent)
 
     def _sweep(self) -> None:
         """Remove what crashed writers left; younger files may belong to a living writer."""
