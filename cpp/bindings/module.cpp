@@ -6,6 +6,8 @@
 #include <exception>
 
 #include "arrays.h"
+#include "bind_bls.h"
+#include "bind_fold.h"
 #include "zkpfl/bytes.h"
 #include "zkpfl/errors.h"
 #include "zkpfl/fr.h"
@@ -183,6 +185,9 @@ PYBIND11_MODULE(_core, m) {
   py::register_local_exception_translator(&translate);
   bind_scalars(m);
   bind_points(m);
+  bind_fold(m);
+  bind_bls(m);
+  bind_eip2537(m);
 }
 
 }  // namespace zkpfl::bindings
