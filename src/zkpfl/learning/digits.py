@@ -1,0 +1,116 @@
+"""Handwritten digits of scikit-learn, spread over n trainers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zkpfl.errors import InvalidData, InvalidParameter
+from zkpfl.learning.bundle import Bundle
+from zkpfl.learning.export import bundle_of, mlp
+from zkpfl.learning.recipe import Recipe
+from zkpfl.learning.records import Records, stratified_split
+
+FEATURES = tuple(f"pixel_{row}_{column}" for row in range(8) for column in range(8))
+CLASSES = tuple(str(digit) for digit in range(10))
+TRAIN_FRACTION = 0.8
+ROUNDS = 15
+TARGET_ACCURACY = 0.94
+_DRAWS = 1000
+
+
+@dataclass(frozen=True)
+class DigitsSplit:
+    """Records of each trainer, and one common test set of all classes."""
+
+    trainers: list[Records]
+    test: Records
+
+
+def digits(
+    seed: int, trainers: int, *, partition: Literal["iid", "dirichlet"] = "iid", alpha: float = 0.5
+) -> DigitsSplit:
+    """Split the 1797 images: 20 % stratified for the common test, the rest over the trainers.
+
+    Parameters
+    ----------
+    seed
+        Of the run, at least 0.
+    trainers
+        n, 2 to 256.
+    partition
+        ``iid``: equal parts at random. ``dirichlet``: for each digit the trainers' shares are drawn from a
+        symmetric Dirichlet distribution; drawn again until every trainer has a record.
+    alpha
+        Concentration of the Dirichlet distribution, in [0.01, 1000]; small means unlike trainers.
+
+    Returns
+    -------
+    DigitsSplit
+        64 features in [0, 1].
+
+    Raises
+    ------
+    InvalidParameter
+        Out of range.
+    InvalidData
+        scikit-learn is not installed, or no Dirichlet draw gives every trainer a record.
+    """
+    if not 2 <= trainers <= 256:
+        raise InvalidParameter(f"must be 2 to 256, got {trainers}", field="trainers")
+    if partition not in ("iid", "dirichlet"):
+        raise InvalidParameter(f"must be iid or dirichlet, got {partition}", field="partition")
+    if not 0.01 <= alpha <= 1000:
+        raise InvalidParameter(f"must be in [0.01, 1000], got {alpha}", field="alpha")
+    records, generator = _read(), np.random.default_rng(seed)
+    train, test = stratified_split(records.labels, TRAIN_FRACTION, generator)
+    pool = records.take(train)
+    if partition == "iid":
+        parts = np.array_split(generator.permutation(len(pool)), trainers)
+    else:
+        parts = _dirichlet(pool.labels, trainers, alpha, generator)
+    return DigitsSplit([pool.take(part) for part in parts], records.take(test))
+
+
+def digits_recipe() -> Recipe:
+    """Recipe that the demo uses for the digits."""
+    return Recipe(
+        features=FEATURES, classes=CLASSES, clip_norm=2.0, learning_rate=0.2, local_epochs=4, batch_size=16
+    )
+
+
+def digits_bundle(seed: int, test: Records) -> Bundle:
+    """Model, recipe and the common test set for the run's seed."""
+    return bundle_of(mlp(len(FEATURES), (32,), len(CLASSES), seed=seed), digits_recipe(), test)
+
+
+def _dirichlet(
+    labels: NDArray[np.int64], trainers: int, alpha: float, generator: np.random.Generator
+) -> list[NDArray[np.int64]]:
+    for _ in range(_DRAWS):
+        parts: list[list[NDArray[np.int64]]] = [[] for _ in range(trainers)]
+        for label in np.unique(labels):
+            members = generator.permutation(np.flatnonzero(labels == label))
+            shares = generator.dirichlet(np.full(trainers, alpha))
+            cuts = np.rint(np.cumsum(shares)[:-1] * len(members)).astype(np.int64)
+            for part, piece in zip(parts, np.split(members, cuts), strict=True):
+                part.append(piece)
+        joined = [np.concatenate(part) for part in parts]
+        if min(len(part) for part in joined):
+            return joined
+    raise InvalidData(
+        "some trainer always gets no record", field="alpha", hint="raise alpha or use fewer trainers"
+    )
+
+
+def _read() -> Records:
+    try:
+        from sklearn.datasets import load_digits  # noqa: PLC0415  (optional dependency)
+    except ImportError as error:
+        hint = "pip install 'zkpfl[digits]'"
+        raise InvalidData("the digits come with scikit-learn", field="data", hint=hint) from error
+    data = load_digits()
+    return Records.checked(data.data / 16, data.target, inputs=len(FEATURES), classes=len(CLASSES))

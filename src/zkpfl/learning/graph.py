@@ -1,0 +1,235 @@
+"""A model as data: the interpreter of a JSON graph of allow-listed operators (docs/spec.md §10).
+
+Format ``zkpfl.graph.v1``::
+
+    {"format": "zkpfl.graph.v1", "inputs": f, "outputs": c, "output": i,
+     "nodes": [{"op": "input"}, {"op": "parameter", "name": "0.weight"}, {"op": "buffer", "name": ...},
+               {"op": "aten.linear.default", "args": {"input": {"node": 0}, "weight": {"node": 1}}}, ...]}
+
+A node refers only to nodes before it. The input is float32 ``[batch, f]``, the output float32 ``[batch, c]``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from zkpfl.errors import InvalidBundle
+from zkpfl.learning import strict_json, tensors
+from zkpfl.learning.operators import ALLOWED, MODE_ARGUMENT, Reference, check_arguments, result_kind
+
+FORMAT = "zkpfl.graph.v1"
+MAX_GRAPH_BYTES = 1 << 20
+MAX_NODES = 4096
+MAX_ACTIVATIONS = 1 << 28
+"""Most elements that all nodes together may produce for one batch (1 GiB of float32)."""
+
+EVALUATION_BATCH = 256
+"""Records evaluated at once; every graph is tried on the meta device with this batch when it is read."""
+
+_TORCH_REFUSALS = (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError, OverflowError)
+
+
+@dataclass(frozen=True)
+class Node:
+    """One checked step: a source (``input``, ``parameter``, ``buffer`` with ``name``) or an operator call."""
+
+    op: str
+    name: str = ""
+    arguments: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class Graph:
+    """A checked graph: every reference points backwards, every argument fits its operator's schema."""
+
+    inputs: int
+    outputs: int
+    output: int
+    nodes: tuple[Node, ...]
+
+    @classmethod
+    def parse(cls, data: bytes) -> Graph:
+        """Decode and check; raises ``InvalidBundle`` naming the place."""
+        body = strict_json.parse(data, field="graph", max_size_bytes=MAX_GRAPH_BYTES)
+        strict_json.require_keys(body, {"format", "inputs", "outputs", "output", "nodes"}, field="graph")
+        if body["format"] != FORMAT:
+            raise InvalidBundle(f"must be {FORMAT!r}", field="graph.format")
+        nodes = _parse_nodes(body["nodes"])
+        return cls(
+            inputs=_integer(body["inputs"], 1, tensors.MAX_ELEMENTS, "graph.inputs"),
+            outputs=_integer(body["outputs"], 1, tensors.MAX_ELEMENTS, "graph.outputs"),
+            output=_integer(body["output"], 0, len(nodes) - 1, "graph.output"),
+            nodes=nodes,
+        )
+
+    def names(self, op: str) -> list[str]:
+        """Names of all ``parameter`` or ``buffer`` nodes, in the order of the graph."""
+        return [node.name for node in self.nodes if node.op == op]
+
+    def run(self, features: Tensor, weights: Mapping[str, Tensor], *, training: bool) -> list[Any]:
+        """Value of every node, for a batch ``features`` and the tensors by name."""
+        values: list[Any] = []
+        for node in self.nodes:
+            if node.op == "input":
+                values.append(features)
+            elif node.arguments is None:
+                values.append(weights[node.name])
+            else:
+                values.append(_call(node, values, training))
+        return values
+
+
+class GraphModule(nn.Module):
+    """A trainable module made of an untrusted graph and untrusted weights.
+
+    ``model.train()`` and ``model.eval()`` switch dropout and batch norm as in the original module.
+
+    Parameters
+    ----------
+    graph
+        JSON in the format of this module, at most 1 MiB.
+    weights
+        safetensors, float32, finite; exactly the tensors that the graph names.
+
+    Raises
+    ------
+    InvalidBundle
+        Naming the place. The graph has been tried on the meta device, which allocates nothing: shapes fit,
+        the output is ``[batch, outputs]``, a batch of ``EVALUATION_BATCH`` stays within ``MAX_ACTIVATIONS``.
+    """
+
+    def __init__(self, graph: bytes, weights: bytes) -> None:
+        super().__init__()
+        self.graph = Graph.parse(graph)
+        self._register(weights)
+        self.require_batch(EVALUATION_BATCH)
+
+    def _register(self, weights: bytes) -> None:
+        arrays = tensors.unpack(weights, field="weights")
+        parameters, buffers = self.graph.names("parameter"), self.graph.names("buffer")
+        if sorted(parameters + buffers) != list(arrays):
+            raise InvalidBundle("must hold each tensor of the graph once and no other", field="weights")
+        for name, array in arrays.items():
+            tensor = torch.from_numpy(array)
+            if tensor.dtype != torch.float32:
+                raise InvalidBundle("must be float32", field=f"weights.{name}")
+            if name in parameters:
+                self.register_parameter(_attribute(name), nn.Parameter(tensor))
+            else:
+                self.register_buffer(_attribute(name), tensor)
+
+    @property
+    def inputs(self) -> int:
+        """Number of features f."""
+        return self.graph.inputs
+
+    @property
+    def outputs(self) -> int:
+        """Number of outputs c."""
+        return self.graph.outputs
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Parameters and buffers by name, in the order of their names: the order of the flattened vector."""
+        names = self.graph.names("parameter") + self.graph.names("buffer")
+        return {name: getattr(self, _attribute(name)) for name in sorted(names)}
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Outputs float32 ``[batch, outputs]`` of features float32 ``[batch, inputs]``."""
+        values = self.graph.run(features, self.tensors(), training=self.training)
+        result: Tensor = values[self.graph.output]
+        return result
+
+    def require_batch(self, size: int) -> None:
+        """Raise ``InvalidBundle`` unless the graph works, and fits in memory, for ``size`` records."""
+        weights = {name: torch.empty_like(tensor, device="meta") for name, tensor in self.tensors().items()}
+        features = torch.empty(size, self.inputs, device="meta")
+        for training in (False, True):
+            with torch.no_grad():
+                self._try(features, weights, training)
+
+    def _try(self, features: Tensor, weights: Mapping[str, Tensor], training: bool) -> None:
+        try:
+            values = self.graph.run(features, weights, training=training)
+        except _TORCH_REFUSALS as error:
+            raise InvalidBundle(f"does not run: {error}", field="graph") from error
+        made = [value for value in values if isinstance(value, Tensor)]
+        if any(value.dtype != torch.float32 for value in made):
+            raise InvalidBundle("every value must be float32", field="graph")
+        if sum(value.numel() for value in made) > MAX_ACTIVATIONS:
+            raise InvalidBundle(
+                f"a batch of {len(features)} needs more than {MAX_ACTIVATIONS} elements", field="graph"
+            )
+        result = values[self.graph.output]
+        if not isinstance(result, Tensor) or result.shape != (len(features), self.outputs):
+            raise InvalidBundle(f"the output is not [batch, {self.outputs}]", field="graph.output")
+
+
+def _attribute(name: str) -> str:
+    # Torch forbids dots; names hold no slash, so that none collides with an attribute of nn.Module.
+    return "tensor/" + name.replace(".", "/")
+
+
+def _integer(value: object, low: int, high: int, field: str) -> int:
+    if type(value) is not int or not low <= value <= high:
+        raise InvalidBundle(f"must be an integer from {low} to {high}", field=field)
+    return value
+
+
+def _parse_nodes(items: object) -> tuple[Node, ...]:
+    if not isinstance(items, list) or not 1 <= len(items) <= MAX_NODES:
+        raise InvalidBundle(f"must be a list of 1 to {MAX_NODES} nodes", field="graph.nodes")
+    nodes: list[Node] = []
+    kinds: list[str] = []
+    for index, item in enumerate(items):
+        node = _parse_node(item, kinds, f"graph.nodes[{index}]")
+        nodes.append(node)
+        kinds.append(node.op if node.arguments is None else result_kind(node.op))
+    names = [node.name for node in nodes if node.name]
+    if len(set(names)) != len(names) or kinds.count("input") != 1:
+        raise InvalidBundle("one input is needed, and each tensor only once", field="graph.nodes")
+    return tuple(nodes)
+
+
+def _parse_node(item: object, kinds: list[str], field: str) -> Node:
+    op = item.get("op") if isinstance(item, dict) else None
+    if op == "input":
+        strict_json.require_keys(item, {"op"}, field=field)
+        return Node("input")
+    if op in ("parameter", "buffer"):
+        name = strict_json.require_keys(item, {"op", "name"}, field=field)["name"]
+        if not isinstance(name, str) or not tensors.NAME.fullmatch(name):
+            raise InvalidBundle(f"must match {tensors.NAME.pattern}", field=f"{field}.name")
+        return Node(op, name=name)
+    if not isinstance(op, str) or op not in ALLOWED:
+        raise InvalidBundle(
+            "is not an allowed operator", field=f"{field}.op", hint="see zkpfl.learning.operators.ALLOWED"
+        )
+    arguments = strict_json.require_keys(item, {"op", "args"}, field=field)["args"]
+    if not isinstance(arguments, dict):
+        raise InvalidBundle("must be an object", field=f"{field}.args")
+    return Node(op, arguments=check_arguments(op, arguments, kinds, field=field))
+
+
+def _call(node: Node, values: list[Any], training: bool) -> Any:
+    assert node.arguments is not None  # noqa: S101  (only operator nodes come here)
+    arguments = {name: _resolve(value, values) for name, value in node.arguments.items()}
+    if node.op in MODE_ARGUMENT:
+        arguments[MODE_ARGUMENT[node.op]] = training
+    if node.op == "aten.batch_norm.default" and not training:
+        # Running variances are averaged and rounded like weights: a small one may come out below zero.
+        arguments["running_var"] = arguments["running_var"].clamp_min(0)
+    operator: Callable[..., Any] = ALLOWED[node.op]
+    return operator(**arguments)
+
+
+def _resolve(value: Any, values: list[Any]) -> Any:
+    if isinstance(value, Reference):
+        return values[value.node]
+    if isinstance(value, list):
+        return [_resolve(item, values) for item in value]
+    return value

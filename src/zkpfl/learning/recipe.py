@@ -1,0 +1,143 @@
+"""How a model is trained: everything that trainers, members and the owner must agree on besides the graph."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+from zkpfl.errors import InvalidBundle, InvalidParameter
+from zkpfl.learning import strict_json
+
+MAX_RECIPE_BYTES = 4 << 20
+MAX_FEATURES = 1 << 16
+MAX_CLASSES = 4096
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Training recipe of a job.
+
+    Parameters
+    ----------
+    features
+        Names of the f input columns in their order, unique, 1 to 65536.
+    classes
+        Names of the c classes, unique, 2 to 4096; label k means ``classes[k]``.
+    clip_norm
+        C, L2 norm to which an update ``w_local − w_global`` is clipped, in (0, 1e6].
+    learning_rate
+        Of the local optimizer, in (0, 100].
+    optimizer
+        ``sgd`` or ``adam``; it starts afresh every round.
+    momentum
+        Of ``sgd``, in [0, 1).
+    weight_decay
+        L2 penalty of the local optimizer, in [0, 10].
+    local_epochs
+        Passes over the trainer's records in one round, 1 to 1000.
+    batch_size
+        Most records in one local step, 1 to 4096.
+    server_learning_rate
+        Factor of the mean update in the server step, in (0, 10].
+    value_bits
+        b, bits of one encoded coordinate, 8 to 16 (docs/spec.md §3).
+    statistics
+        Whether a first secure-sum round computes the common statistics that standardise the features.
+    task, loss
+        ``classification`` with ``cross_entropy``.
+
+    Raises
+    ------
+    InvalidParameter
+        A field has the wrong type or is out of range.
+    """
+
+    features: tuple[str, ...]
+    classes: tuple[str, ...]
+    clip_norm: float
+    learning_rate: float
+    optimizer: Literal["sgd", "adam"] = "sgd"
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    local_epochs: int = 1
+    batch_size: int = 32
+    server_learning_rate: float = 1.0
+    value_bits: int = 12
+    statistics: bool = False
+    task: Literal["classification"] = "classification"
+    loss: Literal["cross_entropy"] = "cross_entropy"
+
+    def __post_init__(self) -> None:
+        self._check_names("features", 1, MAX_FEATURES)
+        self._check_names("classes", 2, MAX_CLASSES)
+        self._check_number("clip_norm", 0, 1e6, above=True)
+        self._check_number("learning_rate", 0, 100, above=True)
+        self._check_number("server_learning_rate", 0, 10, above=True)
+        self._check_number("momentum", 0, math.nextafter(1, 0))
+        self._check_number("weight_decay", 0, 10)
+        self._check_integer("local_epochs", 1, 1000)
+        self._check_integer("batch_size", 1, 4096)
+        self._check_integer("value_bits", 8, 16)
+        self._check_choice("optimizer", ("sgd", "adam"))
+        self._check_choice("task", ("classification",))
+        self._check_choice("loss", ("cross_entropy",))
+        self._require(type(self.statistics) is bool, "statistics", "must be true or false")
+        self._require(self.optimizer == "sgd" or self.momentum == 0, "momentum", "belongs to sgd only")
+
+    def to_json(self) -> bytes:
+        """Canonical JSON of all fields."""
+        return strict_json.dump(asdict(self))
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Recipe:
+        """Decode the output of :meth:`to_json`.
+
+        Raises
+        ------
+        InvalidBundle
+            Not canonical JSON, or a field is missing, unknown, of the wrong type or out of range.
+        """
+        body = strict_json.parse(data, field="recipe", max_size_bytes=MAX_RECIPE_BYTES)
+        strict_json.require_keys(body, {item.name for item in fields(cls)}, field="recipe")
+        try:
+            recipe = cls(**_tuples(body))
+        except InvalidParameter as error:
+            raise InvalidBundle(error.message, field=f"recipe.{error.field}") from error
+        if recipe.to_json() != data:
+            raise InvalidBundle("not canonical JSON", field="recipe")
+        return recipe
+
+    def _require(self, condition: bool, field: str, message: str) -> None:
+        if not condition:
+            raise InvalidParameter(message, field=field)
+
+    def _check_names(self, field: str, low: int, high: int) -> None:
+        names = getattr(self, field)
+        self._require(isinstance(names, tuple), field, "must be a tuple of names")
+        self._require(low <= len(names) <= high, field, f"must be {low} to {high} names, got {len(names)}")
+        for name in names:
+            valid = isinstance(name, str) and 1 <= len(name) <= 128 and name.isprintable()
+            self._require(valid, field, "every name must be 1 to 128 printable characters")
+        self._require(len(set(names)) == len(names), field, "every name must be unique")
+
+    def _check_number(self, field: str, low: float, high: float, *, above: bool = False) -> None:
+        value = getattr(self, field)
+        self._require(type(value) in (int, float), field, "must be a number")
+        inside = low <= value <= high and not (above and value == low)
+        self._require(inside, field, f"must be in {'(' if above else '['}{low}, {high}], got {value}")
+        object.__setattr__(self, field, float(value))
+
+    def _check_integer(self, field: str, low: int, high: int) -> None:
+        value = getattr(self, field)
+        inside = type(value) is int and low <= value <= high
+        self._require(inside, field, f"must be an integer from {low} to {high}, got {value!r}")
+
+    def _check_choice(self, field: str, choices: tuple[str, ...]) -> None:
+        value = getattr(self, field)
+        self._require(isinstance(value, str) and value in choices, field, f"must be one of {choices}")
+
+
+def _tuples(body: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in body.items()}

@@ -1,0 +1,143 @@
+"""Local training on one trainer's records."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cross_entropy
+
+from zkpfl.errors import InvalidParameter, InvalidUpdate
+from zkpfl.learning.graph import GraphModule
+from zkpfl.learning.recipe import Recipe
+from zkpfl.learning.records import Records
+from zkpfl.learning.weights import Vector, assign, flatten
+
+
+def local_seed(seed: int, round_number: int, trainer: int) -> int:
+    """Seed of one trainer in one round: 63 bits of SHA-256 over run seed, round and index of the trainer.
+
+    It orders records and drops activations, nothing secret: sharing and blinding have their own randomness.
+    """
+    text = f"zkpfl local training {seed} {round_number} {trainer}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
+
+
+def train_locally(
+    model: GraphModule,
+    global_weights: Vector,
+    records: Records,
+    recipe: Recipe,
+    *,
+    seed: int,
+    device: str = "cpu",
+    threads: int = 1,
+) -> Vector:
+    """Train from the global weights and return ``Δ = w_local − w_global``, not yet clipped.
+
+    The same arguments give the same update on the same machine.
+
+    Parameters
+    ----------
+    model
+        Its weights are overwritten; it ends on the CPU.
+    global_weights
+        float32 ``[d]``.
+    records
+        Standardised features and labels of the trainer; secret.
+    recipe
+        Optimizer, epochs and batch size.
+    seed
+        63 bits; see :func:`local_seed`.
+    device
+        ``cpu`` or ``cuda``.
+    threads
+        Of torch on the CPU; with more than one, sums may be ordered differently on another machine.
+
+    Returns
+    -------
+    ndarray
+        float32 ``[d]``, secret.
+
+    Raises
+    ------
+    InvalidParameter
+        The device is missing, or the weights do not fit the model.
+    InvalidData
+        The records do not fit the model.
+    InvalidUpdate
+        The training diverged.
+    """
+    target = _device(device)
+    records = Records.checked(records.features, records.labels, inputs=model.inputs, classes=model.outputs)
+    with _reproducible(seed, threads, target):
+        assign(model.to(target), global_weights)
+        _optimize(model, records, recipe, seed, target)
+    update = flatten(model.cpu()) - global_weights
+    if not torch.from_numpy(update).isfinite().all():
+        raise _diverged("update")
+    return update
+
+
+def _optimize(model: GraphModule, records: Records, recipe: Recipe, seed: int, device: torch.device) -> None:
+    features = torch.from_numpy(records.features).to(device)
+    labels = torch.from_numpy(records.labels).to(device)
+    order = torch.Generator().manual_seed(seed)
+    # Batches of nearly equal size: a last batch of one record would break batch norm.
+    batches = -(-len(records) // recipe.batch_size)
+    optimizer = _optimizer(model, recipe)
+    model.train()
+    for _ in range(recipe.local_epochs):
+        for indices in torch.randperm(len(records), generator=order).tensor_split(batches):
+            _step(model, optimizer, features[indices.to(device)], labels[indices.to(device)])
+
+
+def _step(model: GraphModule, optimizer: torch.optim.Optimizer, features: Tensor, labels: Tensor) -> None:
+    optimizer.zero_grad()
+    loss = cross_entropy(model(features), labels)
+    if not loss.isfinite():
+        raise _diverged("loss")
+    loss.backward()  # type: ignore[no-untyped-call]
+    optimizer.step()
+
+
+def _optimizer(model: GraphModule, recipe: Recipe) -> torch.optim.Optimizer:
+    parameters = list(model.parameters())
+    if recipe.optimizer == "adam":
+        return torch.optim.Adam(parameters, lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
+    return torch.optim.SGD(
+        parameters, lr=recipe.learning_rate, momentum=recipe.momentum, weight_decay=recipe.weight_decay
+    )
+
+
+def _device(name: str) -> torch.device:
+    if name not in ("cpu", "cuda"):
+        raise InvalidParameter(f"must be cpu or cuda, got {name}", field="device")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise InvalidParameter("this machine has no CUDA device", field="device", hint="use cpu")
+    return torch.device(name)
+
+
+@contextmanager
+def _reproducible(seed: int, threads: int, device: torch.device) -> Iterator[None]:
+    if device.type == "cuda":
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS is deterministic only with it
+    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    with torch.random.fork_rng(devices=None if device.type == "cuda" else []):
+        torch.manual_seed(seed)
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(True)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before[0])
+            torch.use_deterministic_algorithms(before[1])
+
+
+def _diverged(field: str) -> InvalidUpdate:
+    hint = "lower learning_rate in the recipe, or standardise the features"
+    return InvalidUpdate("local training diverged", party="trainer", field=field, hint=hint)
