@@ -18,6 +18,9 @@ namespace py = pybind11;
 
 using ScalarArray = py::array_t<std::uint64_t, py::array::c_style>;
 
+template <typename Integer>
+using IntegerArray = py::array_t<Integer, py::array::c_style>;
+
 // What Python holds of G1: opaque, made only by decoding or by arithmetic.
 struct G1Array {
   G1Points points;

@@ -1,0 +1,77 @@
+#pragma once
+
+#include <pybind11/stl.h>
+
+#include <algorithm>
+
+#include "arrays.h"
+#include "zkpfl/bytes.h"
+#include "zkpfl/fr.h"
+
+namespace zkpfl::bindings {
+
+inline ScalarArray decode_scalars(const py::bytes& wire) {
+  require(size(wire) % kScalarBytes == 0, "scalars are 32 bytes each");
+  const std::size_t count = size(wire) / kScalarBytes;
+  ScalarArray out = new_scalars({static_cast<py::ssize_t>(count)});
+  Scalar* values = mutable_scalars(out);
+  const py::gil_scoped_release unlocked;
+  zkpfl::decode_scalars(values, data(wire), count);
+  return out;
+}
+
+inline py::bytes encode_scalars(const ScalarArray& array) {
+  const std::size_t count = scalar_count(array);
+  py::bytes wire = new_bytes(count * kScalarBytes);
+  const py::gil_scoped_release unlocked;
+  zkpfl::encode_scalars(mutable_data(wire), scalars(array), count);
+  return wire;
+}
+
+inline void add_into(ScalarArray accumulator, const ScalarArray& array) {
+  const std::size_t count = scalar_count(accumulator);
+  require(scalar_count(array) == count, "arrays of scalars differ in length");
+  Scalar* values = mutable_scalars(accumulator);
+  const py::gil_scoped_release unlocked;
+  zkpfl::add_into(values, scalars(array), count);
+}
+
+inline ScalarArray linear_combination(const std::vector<ScalarArray>& rows,
+                                      const ScalarArray& coefficients) {
+  require(!rows.empty() && scalar_count(coefficients) == rows.size(), "one coefficient a row");
+  const std::size_t count = scalar_count(rows[0]);
+  std::vector<const Scalar*> lists;
+  for (const auto& row : rows) {
+    require(scalar_count(row) == count, "rows of scalars differ in length");
+    lists.push_back(scalars(row));
+  }
+  ScalarArray out(std::vector<py::ssize_t>(rows[0].shape(), rows[0].shape() + rows[0].ndim()));
+  Scalar* values = mutable_scalars(out);
+  const py::gil_scoped_release unlocked;
+  zkpfl::linear_combination(values, lists, scalars(coefficients), count);
+  return out;
+}
+
+inline ScalarArray accept_scalars(const py::bytes& blocks, std::size_t wanted) {
+  require(size(blocks) % kScalarBytes == 0, "blocks are 32 bytes each");
+  std::vector<Scalar> accepted(wanted);
+  {
+    const py::gil_scoped_release unlocked;
+    accepted.resize(
+        zkpfl::accept_scalars(accepted.data(), wanted, data(blocks), size(blocks) / kScalarBytes));
+  }
+  ScalarArray out = new_scalars({static_cast<py::ssize_t>(accepted.size())});
+  std::copy(accepted.begin(), accepted.end(), mutable_scalars(out));
+  return out;
+}
+
+inline void bind_scalars(py::module_& m) {
+  m.def("decode_scalars", &decode_scalars, py::arg("wire"));
+  m.def("encode_scalars", &encode_scalars, py::arg("scalars").noconvert());
+  m.def("add_into", &add_into, py::arg("accumulator").noconvert(), py::arg("scalars").noconvert());
+  m.def("linear_combination", &linear_combination, py::arg("rows").noconvert(),
+        py::arg("coefficients").noconvert());
+  m.def("accept_scalars", &accept_scalars, py::arg("blocks"), py::arg("wanted"));
+}
+
+}  // namespace zkpfl::bindings

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace zkpfl {
+
+// The floating-point part of docs/spec.md §3, bit for bit the same on every machine: IEEE
+// operations in a fixed order, compiled without fused multiply-add.
+
+// Sum of squares in float64, in order.
+double squared_norm(const float* v, std::size_t count);
+
+// v <- H v for a power of two `count`: butterflies (a, b) -> (a + b, a - b) at distances 1, 2, 4,
+// ..., then one multiplication by the float32 nearest to 1 / sqrt(count).
+void hadamard(float* v, std::size_t count);
+void hadamard_naive(float* v, std::size_t count);
+
+// Negates v[i] where bit i is set, least significant bit of each byte first.
+void flip_signs(float* v, const std::uint8_t* bits, std::size_t count);
+
+struct Rounded {
+  std::uint64_t squared_norm;
+  std::size_t outside;  // how many values were outside [-limit, limit)
+};
+
+// out = floor(y) + [u < frac(y) 2^32], y = scale * v in float64, u the big-endian 32-bit words of
+// `stream`. Values outside [-limit, limit) are set to its nearest end and counted.
+Rounded round_stochastic(std::int16_t* out, const float* v, std::size_t count, double scale,
+                         const std::uint8_t* stream, int limit);
+
+}  // namespace zkpfl

@@ -1,0 +1,130 @@
+#include "zkpfl/msm.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstdlib>
+
+#include "zkpfl/parallel.h"
+
+namespace zkpfl {
+
+namespace {
+
+using PointPointers = std::vector<const blst_p1_affine*>;
+
+// blst's Pippenger reads pointers until a null one and then goes on contiguously; a scalar takes
+// (bits + 7) / 8 bytes.
+blst_p1 pippenger(const PointPointers& points, const std::uint8_t* scalars, std::size_t bits) {
+  blst_p1 out{};
+  if (points.empty() || bits == 0) return out;
+  const std::uint8_t* const list[] = {scalars, nullptr};
+  std::vector<std::uint8_t> scratch(blst_p1s_mult_pippenger_scratch_sizeof(points.size()));
+  blst_p1s_mult_pippenger(&out, points.data(), points.size(), list, bits,
+                          reinterpret_cast<limb_t*>(scratch.data()));
+  return out;
+}
+
+PointPointers pointers(const blst_p1_affine* points, std::size_t count) {
+  PointPointers list(count);
+  for (std::size_t i = 0; i < count; ++i) list[i] = points + i;
+  return list;
+}
+
+blst_p1 scaled(const blst_p1_affine& point, const Scalar& factor) {
+  blst_p1 out = from_affine(point);
+  blst_p1_mult(&out, &out, as_bytes(factor), 255);
+  return out;
+}
+
+// Signed 16-bit values times generators: the sign picks G_c or -G_c, so that Pippenger sees
+// magnitudes of few bits only.
+class SignedRow {
+ public:
+  explicit SignedRow(const G1Points& generators) : generators_(generators) {
+    for (const auto& point : generators) negatives_.push_back(negated(point));
+  }
+
+  blst_p1 commit(const std::int16_t* values, std::size_t count) const {
+    PointPointers points(count);
+    std::vector<std::uint16_t> magnitudes(count);
+    std::uint16_t any = 0;
+    for (std::size_t c = 0; c < count; ++c) {
+      points[c] = values[c] < 0 ? &negatives_[c] : &generators_[c];
+      magnitudes[c] = static_cast<std::uint16_t>(std::abs(int{values[c]}));
+      any |= magnitudes[c];
+    }
+    if (any == 0) return blst_p1{};
+    // At least 9 bits, so that blst takes two bytes a value.
+    const auto bits = std::max<std::size_t>(9, std::bit_width(any));
+    return pippenger(points, reinterpret_cast<const std::uint8_t*>(magnitudes.data()), bits);
+  }
+
+ private:
+  const G1Points& generators_;
+  G1Points negatives_;
+};
+
+}  // namespace
+
+blst_p1 msm_vartime(const G1Points& points, const Scalar* scalars) {
+  std::size_t bits = 0;
+  for (std::size_t i = 0; i < points.size(); ++i) bits = std::max(bits, bit_length(scalars[i]));
+  const std::size_t width = (bits + 7) / 8;
+  std::vector<std::uint8_t> packed(points.size() * width + 8);
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    std::copy_n(as_bytes(scalars[i]), width, packed.data() + i * width);
+  }
+  return pippenger(pointers(points.data(), points.size()), packed.data(), bits);
+}
+
+blst_p1 msm_naive(const G1Points& points, const Scalar* scalars) {
+  blst_p1 sum{};
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    const blst_p1 term = scaled(points[i], scalars[i]);
+    blst_p1_add_or_double(&sum, &sum, &term);
+  }
+  return sum;
+}
+
+G1Points hash_to_g1(const std::vector<std::vector<std::uint8_t>>& messages,
+                    const std::vector<std::uint8_t>& dst) {
+  std::vector<blst_p1> points(messages.size());
+  parallel_for(messages.size(), 32, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) {
+      blst_hash_to_g1(&points[i], messages[i].data(), messages[i].size(), dst.data(), dst.size(),
+                      nullptr, 0);
+    }
+  });
+  return to_affine(points);
+}
+
+G1Points commit_lanes_vartime(const std::int16_t* values, std::size_t count,
+                              const Scalar* blindings, const CommitmentKey& key) {
+  const std::size_t columns = key.columns.size();
+  const SignedRow signed_row(key.columns);
+  std::vector<blst_p1> commitments((count + columns - 1) / columns);
+  parallel_for(commitments.size(), 1, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t row = begin; row < end; ++row) {
+      const std::size_t first = row * columns;
+      const blst_p1 sum = signed_row.commit(values + first, std::min(columns, count - first));
+      const blst_p1 blinding = scaled(key.blinding, blindings[row]);
+      blst_p1_add_or_double(&commitments[row], &sum, &blinding);
+    }
+  });
+  return to_affine(commitments);
+}
+
+G1Points commit_rows_vartime(const Scalar* values, std::size_t rows, const CommitmentKey& key) {
+  const std::size_t width = key.columns.size() + 1;
+  PointPointers points = pointers(key.columns.data(), key.columns.size());
+  points.push_back(&key.blinding);
+  std::vector<blst_p1> commitments(rows);
+  parallel_for(rows, 1, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t row = begin; row < end; ++row) {
+      commitments[row] = pippenger(points, as_bytes(values[row * width]), 255);
+    }
+  });
+  return to_affine(commitments);
+}
+
+}  // namespace zkpfl
