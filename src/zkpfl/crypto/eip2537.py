@@ -1,8 +1,8 @@
 """The BLS12-381 operations of EIP-2537, bytes to bytes exactly as the EIP defines them.
 
 A field element is 64 bytes big-endian below p, a G1 point 128 bytes, a G2 point 256 bytes, zeros being
-infinity. Additions accept points outside the prime-order subgroup, the other operations refuse them; a scalar of
-an MSM may be any 256-bit value. Everything is public and the time depends on it. The GIL is released.
+infinity. Additions accept points outside the prime-order subgroup, the other operations refuse them; scalars
+of an MSM may be any 256-bit value. Everything is public and the time depends on it. The GIL is released.
 
 Each function raises :class:`InvalidEncoding` for a wrong length or a field element not below p and
 :class:`InvalidPoint` for a point that is not on the curve or not in the subgroup.
