@@ -25,7 +25,7 @@
     │   ├── CorruptContent         bytes that do not hash to their content id, or do not decrypt
     │   └── ContentTooLarge        more bytes than the reader allows
     ├── LedgerError
-    │   ├── TransactionFailed      the contract refused; ``code`` is its reason
+    │   ├── TransactionFailed      the contract refused; ``reason`` is its word for it
     │   └── WrongPhase             the call belongs to another phase of the round
     ├── NotAuthorized              the account may not do this (exit code 2)
     ├── Unavailable                a peer cannot be reached (exit code 2)
@@ -203,9 +203,27 @@ class LedgerError(ZkpflError):
 
 
 class TransactionFailed(LedgerError):
-    """The contract refused a transaction."""
+    """The contract refused a transaction or a call.
+
+    Parameters
+    ----------
+    reason
+        The contract's own word for it, snake_case; empty where it gave none.
+    """
 
     code = "transaction_failed"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str = "",
+        party: str | None = None,
+        field: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, party=party, field=field, hint=hint)
+        self.reason = reason
 
 
 class WrongPhase(LedgerError):

@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from vyper import compile_code
 
 from zkpfl.ledger.embedded import EmbeddedLedger
 from zkpfl.ledger.rpc_server import serve
 
 CHAIN_ID = 31337
+PROBE = Path(__file__).with_name("probe.vy")
 FREE_GAS = ("--gas-price", "0", "--block-base-fee-per-gas", "0")
 
 
@@ -72,8 +74,11 @@ def running(ledger: EmbeddedLedger, *, time_travel: bool = True) -> Iterator[str
 @contextmanager
 def anvil(*options: str) -> Iterator[str]:
     """Run an anvil of the test's own; yields the URL."""
-    binary = shutil.which("anvil", path=os.environ.get("ZKPFL_ANVIL")) or shutil.which("anvil")
-    assert binary, "no anvil: run tests/ledger/install_anvil.sh DIR and set ZKPFL_ANVIL to what it prints"
+    folder = os.environ.get("ZKPFL_ANVIL")
+    binary = shutil.which("anvil", path=folder)
+    if binary is None and folder is None:
+        pytest.skip("no anvil: run tests/ledger/install_anvil.sh DIR and set ZKPFL_ANVIL to what it prints")
+    assert binary, f"no anvil in ZKPFL_ANVIL={folder}"
     command = [
         binary,
         "--host",
@@ -113,9 +118,16 @@ def engine(tmp_path: Path) -> Iterator[str]:
 
 @pytest.fixture(params=["embedded", pytest.param("anvil", marks=pytest.mark.anvil)])
 def ledger_url(request: pytest.FixtureRequest) -> Iterator[str]:
-    """URL of a node on which any account may transact and `advance_time` works; the test runs on each kind."""
+    """URL of a node where any account may transact and `advance_time` works; tests run on each kind."""
     if request.param == "anvil":
         with anvil(*FREE_GAS) as url:
             yield url
     else:
         yield request.getfixturevalue("engine")
+
+
+@pytest.fixture(scope="session")
+def probe() -> tuple[list[Any], bytes]:
+    """ABI and bytecode of probe.vy."""
+    compiled = compile_code(PROBE.read_text(), output_formats=["abi", "bytecode"])
+    return compiled["abi"], bytes.fromhex(compiled["bytecode"].removeprefix("0x"))

@@ -13,10 +13,7 @@ from eth.exceptions import VMError
 from eth.precompiles.bls12_381 import constants as gas
 from eth_typing import Address
 
-try:
-    from zkpfl.crypto import eip2537
-except ImportError:
-    eip2537 = None
+from zkpfl.crypto import eip2537
 from zkpfl.errors import InvalidEncoding
 
 
@@ -62,23 +59,17 @@ def _pairing_gas(pairs: int) -> int:
 _G1_MSM_GAS = _msm_gas(gas.BLS12_G1_MSM_GAS, gas.G1_MSM_DISCOUNTS, gas.G1_MSM_MAX_DISCOUNT)
 _G2_MSM_GAS = _msm_gas(gas.BLS12_G2_MSM_GAS, gas.G2_MSM_DISCOUNTS, gas.G2_MSM_MAX_DISCOUNT)
 
-_OPERATIONS = (
-    {}
-    if eip2537 is None
-    else {
-        0x0B: Precompile("BLS12_G1ADD", 256, False, _flat(gas.BLS12_G1_ADD_GAS), eip2537.g1_add),
-        0x0C: Precompile("BLS12_G1MSM", 160, True, _G1_MSM_GAS, eip2537.g1_msm),
-        0x0D: Precompile("BLS12_G2ADD", 512, False, _flat(gas.BLS12_G2_ADD_GAS), eip2537.g2_add),
-        0x0E: Precompile("BLS12_G2MSM", 288, True, _G2_MSM_GAS, eip2537.g2_msm),
-        0x0F: Precompile("BLS12_PAIRING_CHECK", 384, True, _pairing_gas, eip2537.pairing_check),
-        0x10: Precompile(
-            "BLS12_MAP_FP_TO_G1", 64, False, _flat(gas.BLS12_MAP_FP_G1_GAS), eip2537.map_fp_to_g1
-        ),
-        0x11: Precompile(
-            "BLS12_MAP_FP2_TO_G2", 128, False, _flat(gas.BLS12_MAP_FP2_G2_GAS), eip2537.map_fp2_to_g2
-        ),
-    }
-)
+_OPERATIONS = {
+    0x0B: Precompile("BLS12_G1ADD", 256, False, _flat(gas.BLS12_G1_ADD_GAS), eip2537.g1_add),
+    0x0C: Precompile("BLS12_G1MSM", 160, True, _G1_MSM_GAS, eip2537.g1_msm),
+    0x0D: Precompile("BLS12_G2ADD", 512, False, _flat(gas.BLS12_G2_ADD_GAS), eip2537.g2_add),
+    0x0E: Precompile("BLS12_G2MSM", 288, True, _G2_MSM_GAS, eip2537.g2_msm),
+    0x0F: Precompile("BLS12_PAIRING_CHECK", 384, True, _pairing_gas, eip2537.pairing_check),
+    0x10: Precompile("BLS12_MAP_FP_TO_G1", 64, False, _flat(gas.BLS12_MAP_FP_G1_GAS), eip2537.map_fp_to_g1),
+    0x11: Precompile(
+        "BLS12_MAP_FP2_TO_G2", 128, False, _flat(gas.BLS12_MAP_FP2_G2_GAS), eip2537.map_fp2_to_g2
+    ),
+}
 
 EIP2537: Mapping[Address, Precompile] = {
     Address(number.to_bytes(20, "big")): operation for number, operation in _OPERATIONS.items()

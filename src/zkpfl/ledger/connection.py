@@ -1,0 +1,306 @@
+"""The one way from a process to an EVM node, embedded or any other, through web3."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any, Self
+
+from eth_account import Account
+from eth_account.signers.local import LocalAccount
+from eth_typing import ChecksumAddress
+from hexbytes import HexBytes
+from web3 import Web3
+from web3.contract import Contract
+from web3.contract.contract import ContractConstructor, ContractEvent, ContractFunction
+from web3.exceptions import BlockNotFound, TransactionNotFound
+from web3.types import BlockIdentifier, EventData, TxParams, TxReceipt, Wei
+
+from zkpfl.crypto.signatures import AccountKey
+from zkpfl.errors import DeadlineExceeded, InvalidParameter, LedgerError, NotAuthorized, TransactionFailed
+from zkpfl.ledger.node import FIRST_PAUSE_S, LONGEST_PAUSE_S, Node
+
+_LOG_BLOCKS = 5000  # public nodes refuse wider ranges
+_SEND_ATTEMPTS = 5
+
+
+class Connection:
+    """A node, and optionally the account that signs for this process; may be shared by threads.
+
+    Connection losses are retried with exponential backoff until ``timeout_s``; a transaction is never signed
+    twice for that, so it cannot be executed twice.
+
+    Parameters
+    ----------
+    url
+        JSON-RPC over HTTP or HTTPS. It may hold an access key, so errors name its host only.
+    account
+        Key that signs transactions; None to only read.
+    chain_id
+        Expected EIP-155 chain id; None to take the node's.
+    timeout_s
+        Longest wait for the node to answer, and for a transaction to be mined, in seconds.
+
+    Raises
+    ------
+    Unavailable
+        The node does not answer in time.
+    InvalidParameter
+        The URL is not HTTP, or the node serves another chain.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        account: AccountKey | None = None,
+        *,
+        chain_id: int | None = None,
+        timeout_s: float = 60.0,
+    ) -> None:
+        self._node = Node(url, timeout_s)
+        self._ask = self._node.ask
+        self._web3 = self._node.web3
+        self._signer: LocalAccount | None = None if account is None else Account.from_key(account.to_bytes())
+        self._send_lock = threading.Lock()
+        self._next_nonce = 0
+        try:
+            self.chain_id = self._checked_chain_id(chain_id)
+        except BaseException:
+            self.close()
+            raise
+
+    def _checked_chain_id(self, expected: int | None) -> int:
+        served = int(self._ask(lambda: self._web3.eth.chain_id))
+        if expected is not None and served != expected:
+            raise InvalidParameter(f"the node serves chain {served}, not {expected}", field="chain_id")
+        return served
+
+    def close(self) -> None:
+        """Close the sockets."""
+        self._node.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Connection(host={self._node.host!r}, address={self.address!r})"
+
+    @property
+    def address(self) -> str | None:
+        """Checksummed address of the account, or None."""
+        return None if self._signer is None else str(self._signer.address)
+
+    # Reading
+
+    def contract(self, abi: Sequence[Any], address: bytes) -> Contract:
+        """Return a web3 contract to take functions and events from.
+
+        Parameters
+        ----------
+        abi
+            The contract's ABI.
+        address
+            bytes[20].
+        """
+        return self._web3.eth.contract(address=Web3.to_checksum_address(address), abi=abi)
+
+    def call(self, function: ContractFunction, at: BlockIdentifier = "latest") -> Any:
+        """Run a contract function without a transaction and return its decoded result.
+
+        Raises
+        ------
+        TransactionFailed
+            The contract refused; ``reason`` says why.
+        LedgerError
+            There is no such contract.
+        """
+        sender: TxParams = {} if self._signer is None else {"from": self._signer.address}
+        return self._ask(lambda: function.call(sender, block_identifier=at))
+
+    def logs(
+        self,
+        event: type[ContractEvent] | ContractEvent,
+        from_block: int,
+        to_block: int,
+        argument_filters: Mapping[str, Any] | None = None,
+    ) -> list[EventData]:
+        """Return the decoded events of a range of blocks, both ends included, in chain order."""
+        found: list[EventData] = []
+        filters = dict(argument_filters) if argument_filters else None
+        for first in range(from_block, to_block + 1, _LOG_BLOCKS):
+            last = min(first + _LOG_BLOCKS - 1, to_block)
+            found += self._ask(
+                partial(event.get_logs, argument_filters=filters, from_block=first, to_block=last)
+            )
+        return found
+
+    def block_number(self) -> int:
+        """Return the number of the latest block: one small request, cheap enough to poll."""
+        return int(self._ask(lambda: self._web3.eth.block_number))
+
+    def finalized_block(self) -> int:
+        """Return the number of the latest block that can no longer be reorganised away."""
+
+        def read() -> int:
+            try:
+                return int(self._web3.eth.get_block("finalized")["number"])
+            except BlockNotFound:
+                return 0  # a young chain that has not finalised anything
+
+        return self._ask(read)
+
+    def timestamp(self) -> int:
+        """Return the chain time that a transaction sent now would meet, in seconds since the epoch."""
+        return int(self._ask(lambda: self._web3.eth.get_block("pending"))["timestamp"])
+
+    def balance(self, address: bytes) -> int:
+        """Return the wei of an address (bytes[20])."""
+        account = Web3.to_checksum_address(address)
+        return int(self._ask(lambda: self._web3.eth.get_balance(account)))
+
+    # Writing
+
+    def transact(self, function: ContractFunction | ContractConstructor, value: int = 0) -> TxReceipt:
+        """Sign and send a contract call, wait until it is mined, and return its receipt.
+
+        Parameters
+        ----------
+        function
+            The function with its arguments.
+        value
+            Wei to send along.
+
+        Raises
+        ------
+        TransactionFailed
+            The contract refused, before sending or in the block; ``reason`` says why.
+        NotAuthorized
+            This connection has no account.
+        DeadlineExceeded
+            Sent, but not mined in time: it may still be mined.
+        LedgerError
+            The node refused the transaction, for want of funds for instance.
+        """
+        request = self._request(function, value)
+        request["gas"] = self._gas_limit(request)
+        transaction_hash = self._send(request)
+        receipt = self._receipt(transaction_hash)
+        if receipt["status"] != 1:
+            raise self._failure(request, receipt)
+        return receipt
+
+    def deploy(self, abi: Sequence[Any], bytecode: bytes, *arguments: Any) -> bytes:
+        """Create a contract and return its address, bytes[20]; raises as `transact`."""
+        factory = self._web3.eth.contract(abi=abi, bytecode=bytecode)
+        receipt = self.transact(factory.constructor(*arguments))
+        address = receipt["contractAddress"]
+        if address is None:
+            raise LedgerError("the node reports no address for the new contract", party="ledger")
+        return Web3.to_bytes(hexstr=address)
+
+    def _required_signer(self) -> LocalAccount:
+        if self._signer is None:
+            raise NotAuthorized("this connection has no account to sign with", field="account")
+        return self._signer
+
+    def _request(self, function: ContractFunction | ContractConstructor, value: int) -> TxParams:
+        """Encode the call; every field is given, so that web3 does not ask the node for the missing ones."""
+        fields: TxParams = {
+            "from": self._required_signer().address,
+            "chainId": self.chain_id,
+            "value": Wei(value),
+            "gas": 0,
+            "maxFeePerGas": Wei(0),
+            "maxPriorityFeePerGas": Wei(0),
+        }
+        return self._ask(lambda: function.build_transaction(fields))
+
+    def _gas_limit(self, request: TxParams) -> int:
+        """Estimate against the pending block, whose time is now, and add a quarter for what may change."""
+        asked = self._message(request)
+        return int(self._ask(lambda: self._web3.eth.estimate_gas(asked, "pending"))) * 5 // 4
+
+    def _message(self, request: TxParams) -> TxParams:
+        message: TxParams = {"from": request["from"], "value": request["value"], "data": request["data"]}
+        if request.get("to"):
+            message["to"] = request["to"]
+        return message
+
+    def _fees(self) -> TxParams:
+        """Offer twice the base fee and the usual tip; a chain whose base fee is zero is free."""
+        base = self._ask(lambda: self._web3.eth.get_block("latest"))["baseFeePerGas"]
+        tip = self._ask(lambda: self._web3.eth.max_priority_fee) if base else Wei(0)
+        return {"maxFeePerGas": Wei(2 * base + tip), "maxPriorityFeePerGas": tip}
+
+    def _send(self, request: TxParams) -> HexBytes:
+        """Sign with the next free nonce and hand to the node, one transaction at a time; return its hash."""
+        signer, fees = self._required_signer(), self._fees()
+        with self._send_lock:
+            for attempt in range(_SEND_ATTEMPTS):
+                nonce = max(self._next_nonce, self._pending_nonce(signer.address))
+                complete: dict[str, Any] = {**request, **fees, "nonce": nonce}
+                signed = signer.sign_transaction(complete)
+                try:
+                    self._ask(partial(self._web3.eth.send_raw_transaction, signed.raw_transaction))
+                except LedgerError as error:
+                    self._next_nonce = 0
+                    if not self._is_known(signed.hash):
+                        if "nonce too low" not in error.message.lower() or attempt == _SEND_ATTEMPTS - 1:
+                            raise
+                        continue  # another process signs for this account too
+                self._next_nonce = nonce + 1
+                return signed.hash
+        raise AssertionError("unreachable")
+
+    def _pending_nonce(self, address: ChecksumAddress) -> int:
+        return int(self._ask(lambda: self._web3.eth.get_transaction_count(address, "pending")))
+
+    def _is_known(self, transaction_hash: HexBytes) -> bool:
+        """Tell whether the node has the transaction: an earlier try arrived though its answer was lost."""
+
+        def read() -> bool:
+            try:
+                self._web3.eth.get_transaction(transaction_hash)
+            except TransactionNotFound:
+                return False
+            return True
+
+        return self._ask(read)
+
+    def _receipt(self, transaction_hash: HexBytes) -> TxReceipt:
+        def read() -> TxReceipt | None:
+            try:
+                return self._web3.eth.get_transaction_receipt(transaction_hash)
+            except TransactionNotFound:
+                return None
+
+        deadline = time.monotonic() + self._node.timeout_s
+        pause = FIRST_PAUSE_S
+        while (receipt := self._ask(read)) is None:
+            if time.monotonic() > deadline:
+                self._next_nonce = 0
+                raise DeadlineExceeded(
+                    f"transaction 0x{bytes(transaction_hash).hex()} is not mined",
+                    party="ledger",
+                    field="timeout_s",
+                )
+            time.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_S)
+        return receipt
+
+    def _failure(self, request: TxParams, receipt: TxReceipt) -> TransactionFailed:
+        """Repeat a failed transaction on the state before its block to learn the contract's reason."""
+        message = self._message(request)
+        message["gas"] = request["gas"]
+        try:
+            self._ask(lambda: self._web3.eth.call(message, receipt["blockNumber"] - 1))
+        except TransactionFailed as failure:
+            return failure
+        except LedgerError as error:
+            return TransactionFailed(f"the transaction failed: {error.message}", party="ledger")
+        return TransactionFailed("the transaction failed, but no longer does when repeated", party="ledger")
