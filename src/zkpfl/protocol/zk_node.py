@@ -111,6 +111,33 @@ class NodeRound:
         received = self._received.get(trainer)
         return received is not None and received.commitment_root == commitment_root
 
+    @property
+    def has_reported(self) -> bool:
+        """Whether the shares of this round have been checked."""
+        return self._verdict is not None
+
+    def admit(self, signed: SignedMessage) -> int:
+        """Number of the trainer who sends a share, from its signed message alone, before any of its bytes.
+
+        Raises
+        ------
+        WrongContext
+            For another chain, contract, job, round or node, or after the check.
+        NotAuthorized
+            The trainer has not joined the job.
+        BadSignature
+            Not signed by the trainer that it names.
+        """
+        trainer = self._require_addressed(signed.message)
+        party = f"trainer {trainer}"
+        if self._verdict is not None:
+            # A share exchanged after the check would be summed unchecked, and this node blamed for it.
+            raise WrongContext("the shares of this round are already checked", party=party, field="round")
+        if signed.kind is not MessageKind.SHARE:
+            raise WrongContext(f"a {signed.kind.value.lower()} is not a share", party=party, field="kind")
+        signed.require_signer(signed.message.trainer, party)
+        return trainer
+
     def receive_share(self, signed: SignedMessage, commitments: bytes, blob: bytes) -> SignedMessage:
         """Take one share and acknowledge it.
 
@@ -130,22 +157,14 @@ class NodeRound:
 
         Raises
         ------
-        WrongContext
-            For another chain, contract, job, round or node, or after the check.
-        NotAuthorized
-            The trainer has not joined the job.
-        BadSignature
-            Not signed by the trainer that it names.
+        ProtocolFault
+            As `admit` does.
         NotDelivered
             Bytes that do not yield what was signed.
         """
         message = signed.message
-        trainer = self._require_addressed(message)
+        trainer = self.admit(signed)
         party = f"trainer {trainer}"
-        if self._verdict is not None:
-            # A share exchanged after the check would be summed unchecked, and this node blamed for it.
-            raise WrongContext("the shares of this round are already checked", party=party, field="round")
-        signed.require_signer(message.trainer, party)
         points = decode_commitments(self.plan, commitments, message.commitment_root, party=party)
         rows = self._open_share(message, blob, party)
         self._received[trainer] = _Received(message.commitment_root, points, rows)

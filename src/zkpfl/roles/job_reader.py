@@ -1,0 +1,220 @@
+"""What the ledger and storage say about one job, checked against each other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zkpfl.crypto.sealing import EncryptionKey
+from zkpfl.crypto.transcript import Context
+from zkpfl.errors import NotDelivered, ProtocolFault, StorageError, WrongContext, ZkpflError
+from zkpfl.ledger.client import Job, LedgerClient, Round, RoundKind
+from zkpfl.params import Committee, Layout
+from zkpfl.protocol.aggregate import PublicAggregate, decode_commitments
+from zkpfl.protocol.manifests import (
+    MAX_MANIFEST_BYTES,
+    AggregateManifest,
+    JobManifest,
+    ShareEntry,
+    SubmissionManifest,
+)
+from zkpfl.protocol.member import MemberRound
+from zkpfl.protocol.messages import MessageKind, ShareMessage, SignedMessage
+from zkpfl.protocol.plan import CommitteeMember, RoundPlan, members_of
+from zkpfl.storage.cid import ContentId
+from zkpfl.storage.store import Store
+
+SEALING_OVERHEAD_BYTES = 1 << 20
+"""Room for salts, tags and wrapped keys when a size limit is set on sealed content."""
+
+FaultHandler = Callable[[ZkpflError], None]
+
+
+class JobReader:
+    """Reads one job.
+
+    Parameters
+    ----------
+    ledger
+        Client of the contract; need not have an account.
+    store
+        Where content lies.
+    job_id
+        The job's number.
+    """
+
+    def __init__(self, ledger: LedgerClient, store: Store, job_id: int) -> None:
+        self._ledger = ledger
+        self._store = store
+        self.job_id = job_id
+
+    def job(self) -> Job:
+        """The job as the ledger has it now."""
+        return self._ledger.job(self.job_id)
+
+    def round(self, number: int, *, finalized: bool = False) -> Round:
+        """A round as the ledger has it now, or in the last finalised block."""
+        return self._ledger.round(self.job_id, number, finalized=finalized)
+
+    @cached_property
+    def manifest(self) -> JobManifest:
+        """The job manifest, by the digest in the job's terms."""
+        return JobManifest.from_bytes(self.content_by_digest(self.job().terms.manifest))
+
+    @cached_property
+    def _nodes(self) -> tuple[CommitteeMember, ...]:
+        records = ((address, self._ledger.node(address)) for address in self.job().committee)
+        return tuple(CommitteeMember(address, record.encryption_key) for address, record in records)
+
+    def plan(self, job: Job, number: int, kind: RoundKind) -> RoundPlan:
+        """The plan of a round."""
+        return RoundPlan(
+            context=Context(self._ledger.chain_id, self._ledger.contract, self.job_id, number),
+            layout=self._layout(job, kind),
+            committee=Committee(len(job.committee), job.terms.threshold),
+            nodes=self._nodes,
+            trainers=job.trainers,
+            quorum=job.terms.quorum,
+            member_key=job.terms.member_key,
+        )
+
+    def _layout(self, job: Job, kind: RoundKind) -> Layout:
+        layout = self.manifest.statistics if kind is RoundKind.STATISTICS else self.manifest.training
+        party = f"owner of job {self.job_id}"
+        if layout is None:
+            raise WrongContext(f"the job manifest has no {kind.name.lower()} layout", party=party)
+        if layout.max_trainers < job.terms.max_trainers:
+            raise WrongContext("sums of so many trainers do not decode", party=party, field="max_trainers")
+        return layout
+
+    def content_by_digest(self, digest: bytes) -> bytes:
+        """A manifest that the ledger names."""
+        return self._store.get(ContentId.from_digest(digest), max_size_bytes=MAX_MANIFEST_BYTES)
+
+    def submission(self, plan: RoundPlan, trainer: int, manifest_digest: bytes) -> SubmissionManifest:
+        """A trainer's submission manifest.
+
+        Raises
+        ------
+        NotDelivered
+            It is not in storage, malformed, or another trainer's.
+        """
+        party = f"trainer {trainer}"
+        try:
+            manifest = SubmissionManifest.from_bytes(self.content_by_digest(manifest_digest))
+        except ZkpflError as error:
+            raise NotDelivered(str(error), party=party, field="manifest") from error
+        if manifest.trainer != plan.trainers[trainer]:
+            raise NotDelivered("the manifest names another trainer", party=party, field="manifest")
+        if len(manifest.shares) != plan.committee.size:
+            raise NotDelivered(
+                f"must list {plan.committee.size} shares", party=party, field="manifest.shares"
+            )
+        return manifest
+
+    def commitments(self, plan: RoundPlan, trainer: int, manifest: SubmissionManifest) -> bytes:
+        """The compressed points of a submission, not yet decoded; `NotDelivered` if storage lacks them."""
+        limit = 48 * plan.submission_points
+        return self._delivered(manifest.commitments, limit, f"trainer {trainer}", "commitments")
+
+    def share(
+        self, plan: RoundPlan, trainer: int, manifest: SubmissionManifest, root: bytes, node: int
+    ) -> tuple[SignedMessage, bytes]:
+        """The signed message and sealed share for zk-node ``node``; `NotDelivered` if storage lacks it."""
+        entry = manifest.shares[node - 1]
+        blob = self._delivered(
+            entry.blob, plan.matrix_bytes + SEALING_OVERHEAD_BYTES, f"trainer {trainer}", "blob"
+        )
+        return signed_share(plan, manifest, entry, root), blob
+
+    def public_aggregate(self, plan: RoundPlan, accepted: int) -> PublicAggregate:
+        """The sum of the accepted commitments, from storage, checked against the ledger."""
+        submissions = self._ledger.submissions(self.job_id, plan.context.round)
+        roots, points = {}, {}
+        for trainer in members_of(accepted):
+            submission = submissions[trainer]
+            manifest = self.submission(plan, trainer, submission.manifest)
+            data = self.commitments(plan, trainer, manifest)
+            roots[trainer] = submission.commitment_root
+            points[trainer] = decode_commitments(
+                plan, data, submission.commitment_root, party=f"trainer {trainer}"
+            )
+        return PublicAggregate(plan, accepted, roots, points)
+
+    def aggregate_manifest(self, plan: RoundPlan, node: int) -> AggregateManifest:
+        """What a zk-node posted; `NotDelivered` if storage lacks it or it differs from the ledger."""
+        post = self._ledger.posts(self.job_id, plan.context.round)[node]
+        party = f"zk-node {node}"
+        try:
+            manifest = AggregateManifest.from_bytes(self.content_by_digest(post.manifest))
+        except ZkpflError as error:
+            raise NotDelivered(str(error), party=party, field="manifest") from error
+        if manifest.share_root != post.share_root:
+            raise NotDelivered("differs from the posted share root", party=party, field="share_root")
+        return manifest
+
+    def aggregate_blob(self, plan: RoundPlan, node: int, manifest: AggregateManifest) -> bytes:
+        """A sealed aggregate share; `NotDelivered` if storage lacks it."""
+        limit = plan.matrix_bytes + SEALING_OVERHEAD_BYTES
+        return self._delivered(manifest.blob, limit, f"zk-node {node}", "blob")
+
+    def total(
+        self, plan: RoundPlan, round_: Round, member_key: EncryptionKey, on_fault: FaultHandler
+    ) -> NDArray[np.int64]:
+        """The exact sum of the accepted updates, from the first t good aggregate shares.
+
+        Parameters
+        ----------
+        plan
+            The round's plan.
+        round_
+            The round, attested.
+        member_key
+            Opens aggregate shares. Secret.
+        on_fault
+            Told of every zk-node whose share was refused.
+
+        Returns
+        -------
+        ndarray
+            int64 [d].
+
+        Raises
+        ------
+        NotDelivered
+            Fewer than t zk-nodes delivered a good share.
+        """
+        public = self.public_aggregate(plan, round_.accepted)
+        if public.root != round_.aggregate_root:
+            raise WrongContext(
+                "the attested sum is not that of the accepted commitments", party="committee", field="root"
+            )
+        member = MemberRound(public, member_key)
+        for node in (index + 1 for index in members_of(round_.valid)):
+            try:
+                manifest = self.aggregate_manifest(plan, node)
+                member.accept_share(node, manifest, self.aggregate_blob(plan, node, manifest))
+            except ProtocolFault as fault:
+                on_fault(fault)
+            if member.is_complete:
+                break
+        return member.total()
+
+    def _delivered(self, content_id: str, max_size_bytes: int, party: str, field: str) -> bytes:
+        try:
+            return self._store.get(ContentId.parse(content_id), max_size_bytes=max_size_bytes)
+        except StorageError as error:
+            raise NotDelivered(str(error), party=party, field=field) from error
+
+
+def signed_share(
+    plan: RoundPlan, manifest: SubmissionManifest, entry: ShareEntry, commitment_root: bytes
+) -> SignedMessage:
+    """The share message that a trainer's manifest entry signs, under the root that the ledger has."""
+    message = ShareMessage(
+        plan.context, manifest.trainer, entry.node, commitment_root, entry.share_root, entry.blob_hash
+    )
+    return SignedMessage(message, MessageKind.SHARE, entry.signature)

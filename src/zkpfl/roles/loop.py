@@ -1,0 +1,100 @@
+"""The loop that drives a role: look at the ledger, take one step, wait for the next block."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from zkpfl.errors import DeadlineExceeded, LedgerError, ProtocolFault, StorageError, Unavailable
+from zkpfl.ledger.client import Job, JobStatus, LedgerClient
+from zkpfl.roles.events import Reporter, RoleEvent, fault_event
+
+POLL_S = 0.05
+HEARTBEAT_S = 0.5
+MAX_OUTAGE_S = 120.0
+
+
+class RoleLoop:
+    """Steps a role whenever a block arrives, and at least twice a second, until it is done or stopped.
+
+    Parameters
+    ----------
+    ledger
+        Tells the height of the chain.
+    stop
+        Set from outside to end the loop.
+    report
+        Told of outages.
+    """
+
+    def __init__(self, ledger: LedgerClient, stop: threading.Event, report: Reporter) -> None:
+        self._ledger = ledger
+        self._stop = stop
+        self._report = report
+        self._outage_began: float | None = None
+
+    def run(self, step: Callable[[], bool]) -> None:
+        """Call ``step`` until it returns True.
+
+        A refused transaction is normal (another party was faster): the next step reads the ledger again.
+
+        Raises
+        ------
+        Unavailable
+            The ledger or storage did not answer for two minutes.
+        """
+        height = -1
+        while not self._stop.is_set():
+            try:
+                height = self._wait_for_block(height)
+                if step():
+                    return
+                self._outage_began = None
+            except (Unavailable, DeadlineExceeded, StorageError) as error:
+                self._endure(error)
+            except (LedgerError, ProtocolFault) as error:
+                self._report(fault_event(error, 0, None))
+                self._stop.wait(POLL_S)
+
+    def _wait_for_block(self, height: int) -> int:
+        deadline = time.monotonic() + HEARTBEAT_S
+        while not self._stop.is_set():
+            current = self._ledger.block_number()
+            if current != height or time.monotonic() >= deadline:
+                return current
+            self._stop.wait(POLL_S)
+        return height
+
+    def _endure(self, error: Exception) -> None:
+        now = time.monotonic()
+        self._outage_began = self._outage_began or now
+        if now - self._outage_began > MAX_OUTAGE_S:
+            raise error
+        self._report(RoleEvent("outage", fields={"text": str(error)}))
+        self._stop.wait(min(5.0, 0.2 + (now - self._outage_began) / 2))
+
+
+def advance_if_due(ledger: LedgerClient, job: Job, *, patience_s: float) -> bool:
+    """Move a job past an expired deadline; roles have different patience, so that one transaction is enough.
+
+    Parameters
+    ----------
+    ledger
+        With an account.
+    job
+        As just read.
+    patience_s
+        How long after the deadline this role leaves it to others.
+
+    Returns
+    -------
+    bool
+        Whether a transaction was sent.
+    """
+    if job.status not in (JobStatus.RECRUITING, JobStatus.RUNNING):
+        return False
+    if time.time() < job.phase_deadline + patience_s:
+        return False
+    ledger.advance(job.id)
+    return True

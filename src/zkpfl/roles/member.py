@@ -1,0 +1,169 @@
+"""A holder of the job key: follows the aggregates and keeps the common model (docs/spec.md §6, §9.4, §10)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from zkpfl.crypto.encoding import decode_integers, decode_mean
+from zkpfl.crypto.merkle import keccak256
+from zkpfl.crypto.sealing import member_key, open_sealed
+from zkpfl.errors import Equivocation, WrongContext
+from zkpfl.learning.bundle import MAX_BUNDLE_BYTES, Bundle
+from zkpfl.learning.evaluation import Score, evaluate
+from zkpfl.learning.records import Records
+from zkpfl.learning.statistics import Standardizer
+from zkpfl.learning.weights import Vector, checkpoint_bytes, checkpoint_hash, flatten, server_step
+from zkpfl.ledger.client import Job, Phase, Round, RoundKind
+from zkpfl.roles.job_reader import FaultHandler, JobReader
+from zkpfl.roles.layouts import fixed_point, statistics_layout, training_layout
+from zkpfl.storage.cid import ContentId
+from zkpfl.storage.store import Store
+
+BUNDLE_CONTEXT = b"bundle"
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What a round's aggregate makes of the model.
+
+    Parameters
+    ----------
+    weights
+        float32 [d], confidential to the members.
+    checkpoint
+        safetensors of the weights.
+    checkpoint_hash
+        Its SHA-256, 32 bytes.
+    score
+        On the owner's test set; None without one.
+    """
+
+    weights: Vector
+    checkpoint: bytes
+    checkpoint_hash: bytes
+    score: Score | None
+
+    @property
+    def accuracy_ppm(self) -> int:
+        """Accuracy in parts per million, rounded down; 0 without a test set."""
+        return 0 if self.score is None else self.score.correct * 1_000_000 // self.score.total
+
+
+class Member:
+    """Keeps a job's model in step with the ledger.
+
+    Parameters
+    ----------
+    reader
+        The job.
+    store
+        Where the sealed bundle lies.
+    job_key
+        32 bytes. Secret.
+    on_fault
+        Told of zk-nodes whose aggregate share is refused.
+
+    Raises
+    ------
+    WrongContext
+        The bundle does not have the layouts that the job manifest states, or the member key is another.
+    """
+
+    def __init__(self, reader: JobReader, store: Store, job_key: bytes, on_fault: FaultHandler) -> None:
+        self._reader = reader
+        self._on_fault = on_fault
+        self._member_key = member_key(job_key)
+        self.bundle = self._open_bundle(store, job_key)
+        self.model = self.bundle.model()
+        self.weights = flatten(self.model)
+        self.standardizer: Standardizer | None = None
+        self.training_rounds = 0
+        self._applied = 0
+        self._candidates: dict[int, Candidate] = {}
+
+    def catch_up(self, job: Job) -> None:
+        """Apply every round that the ledger has closed since the last call.
+
+        Raises
+        ------
+        Equivocation
+            The ledger's checkpoint of a round is not the one that its aggregate gives.
+        """
+        for number in range(self._applied + 1, job.current_round + 1):
+            round_ = self._reader.round(number)
+            if round_.phase not in (Phase.CLOSED, Phase.ABORTED):
+                return
+            if round_.phase is Phase.CLOSED:
+                self._apply(job, number, round_)
+            self._applied = number
+
+    def candidate(self, job: Job, number: int, round_: Round) -> Candidate:
+        """The model after a training round's attested aggregate; the same bytes for every member."""
+        if number not in self._candidates:
+            self._candidates = {number: self._compute(job, number, round_)}
+        return self._candidates[number]
+
+    def standardized(self, records: Records) -> Records:
+        """Records standardised by the common statistics, if the recipe asks for it."""
+        if self.standardizer is None:
+            return records
+        return Records(self.standardizer.apply(records.features), records.labels)
+
+    def _apply(self, job: Job, number: int, round_: Round) -> None:
+        if round_.kind is RoundKind.STATISTICS:
+            plan = self._reader.plan(job, number, round_.kind)
+            total = self._reader.total(plan, round_, self._member_key, self._on_fault)
+            self.standardizer = Standardizer.from_sums(decode_integers(total, plan.layout.value_bits))
+            return
+        self.training_rounds += 1
+        if not any(round_.checkpoint):
+            return  # nobody scored it: the next round trains from the last scored checkpoint
+        candidate = self.candidate(job, number, round_)
+        if candidate.checkpoint_hash != round_.checkpoint:
+            raise Equivocation(
+                "the ledger's checkpoint is not the one that the aggregate gives",
+                party="members",
+                field=f"round {number}: checkpoint",
+            )
+        self.weights = candidate.weights
+
+    def _compute(self, job: Job, number: int, round_: Round) -> Candidate:
+        plan = self._reader.plan(job, number, round_.kind)
+        total = self._reader.total(plan, round_, self._member_key, self._on_fault)
+        count = round_.accepted.bit_count()
+        mean = decode_mean(total, fixed_point(self.bundle), plan.rotation_seed, count)
+        weights = server_step(self.weights, mean, self.bundle.recipe.server_learning_rate)
+        checkpoint = checkpoint_bytes(self.model, weights)
+        return Candidate(weights, checkpoint, checkpoint_hash(checkpoint), self._score(weights))
+
+    def _score(self, weights: np.ndarray) -> Score | None:
+        if self.bundle.test_set is None:
+            return None
+        test = self.standardized(self.bundle.test_set)
+        return evaluate(self.model, weights, test.features, test.labels)
+
+    def _open_bundle(self, store: Store, job_key: bytes) -> Bundle:
+        job = self._reader.job()
+        party = f"owner of job {self._reader.job_id}"
+        if self._member_key.public != job.terms.member_key:
+            raise WrongContext("the job key is not the one of the terms", party=party, field="member_key")
+        manifest = self._reader.manifest
+        sealed = store.get(ContentId.parse(manifest.bundle), max_size_bytes=2 * MAX_BUNDLE_BYTES)
+        bundle = Bundle.from_bytes(open_sealed(job_key, sealed, context=BUNDLE_CONTEXT))
+        trainers = job.terms.max_trainers
+        training = training_layout(bundle, trainers) if job.terms.training_rounds else None
+        if manifest.training != training or manifest.statistics != statistics_layout(bundle, trainers):
+            raise WrongContext("the job manifest does not describe the bundle", party=party, field="layout")
+        return bundle
+
+
+def job_key_context(chain_id: int, contract: bytes, job_id: int, trainer: bytes) -> bytes:
+    """What the wrapping of a job key for a trainer is bound to (docs/spec.md §10)."""
+    return b"job-key" + chain_id.to_bytes(8, "big") + contract + job_id.to_bytes(8, "big") + trainer
+
+
+def rounding_seed(run_seed: int, number: int, trainer: int) -> bytes:
+    """Rounding seed of a reproducible run; a run without a seed draws it from the operating system."""
+    return keccak256(f"ZKPFL-V1-ROUNDING {run_seed} {number} {trainer}".encode())

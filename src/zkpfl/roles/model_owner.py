@@ -1,0 +1,210 @@
+"""A model owner's process: submit a job, hand the key to those who joined, follow it, keep the result."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+from dataclasses import dataclass
+
+from zkpfl.crypto.sealing import member_key, seal, seal_to
+from zkpfl.crypto.transcript import Context
+from zkpfl.errors import ZkpflError
+from zkpfl.learning.bundle import Bundle
+from zkpfl.learning.weights import checkpoint_bytes
+from zkpfl.ledger.client import Job, JobStatus, JobTerms, LedgerClient, PhaseDurations
+from zkpfl.protocol.manifests import JobManifest
+from zkpfl.roles.events import Reporter, RoleEvent, fault_event
+from zkpfl.roles.identity import Identity
+from zkpfl.roles.job_reader import JobReader
+from zkpfl.roles.layouts import statistics_layout, training_layout
+from zkpfl.roles.loop import RoleLoop, advance_if_due
+from zkpfl.roles.member import BUNDLE_CONTEXT, Member, job_key_context
+from zkpfl.storage.store import Store
+
+PATIENCE_S = 4.0
+
+
+@dataclass(frozen=True)
+class JobOrder:
+    """What an owner asks for; amounts in base units, accuracies in parts per million.
+
+    Parameters
+    ----------
+    fee
+        Paid into escrow.
+    training_rounds
+        Most training rounds.
+    target_ppm, baseline_ppm
+        Accuracy that ends the job, and the one from which improvement is paid.
+    threshold, quorum, max_trainers
+        See docs/spec.md §9.2.
+    durations
+        Of each phase.
+    deadline
+        Of the job, seconds of Unix time.
+    committee
+        Accounts of the zk-nodes, 20 bytes each.
+    """
+
+    fee: int
+    training_rounds: int
+    target_ppm: int
+    baseline_ppm: int
+    threshold: int
+    quorum: int
+    max_trainers: int
+    durations: PhaseDurations
+    deadline: int
+    committee: tuple[bytes, ...]
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """How a job ended.
+
+    Parameters
+    ----------
+    job
+        The job on the ledger.
+    checkpoint
+        safetensors of the last scored weights, confidential; None if no round was scored.
+    """
+
+    job: Job
+    checkpoint: bytes | None
+
+
+class ModelOwnerRole:
+    """Submits and follows jobs.
+
+    Parameters
+    ----------
+    ledger
+        Client with the owner's account.
+    store
+        Content-addressed storage.
+    identity
+        The owner's account.
+    report
+        Told of progress and faults.
+    """
+
+    def __init__(self, ledger: LedgerClient, store: Store, identity: Identity, report: Reporter) -> None:
+        self._ledger = ledger
+        self._store = store
+        self._identity = identity
+        self._report = report
+
+    def submit(self, bundle: Bundle, order: JobOrder, job_key: bytes) -> int:
+        """Seal and store the bundle, put the fee in escrow; returns the job's number.
+
+        Parameters
+        ----------
+        bundle
+            Model, recipe and test set.
+        order
+            Terms and committee.
+        job_key
+            32 bytes from `new_job_key`, saved by the caller before. Secret.
+        """
+        sealed = self._store.put(seal(job_key, bundle.to_bytes(), context=BUNDLE_CONTEXT))
+        manifest = JobManifest(
+            bundle=str(sealed),
+            training=training_layout(bundle, order.max_trainers) if order.training_rounds else None,
+            statistics=statistics_layout(bundle, order.max_trainers),
+        )
+        terms = JobTerms(
+            training_rounds=order.training_rounds,
+            statistics=manifest.statistics is not None,
+            target_ppm=order.target_ppm,
+            baseline_ppm=order.baseline_ppm,
+            threshold=order.threshold,
+            quorum=order.quorum,
+            max_trainers=order.max_trainers,
+            durations=order.durations,
+            deadline=order.deadline,
+            manifest=self._store.put(manifest.to_bytes()).digest,
+            member_key=member_key(job_key).public,
+        )
+        job_id = self._ledger.create_job(terms, list(order.committee), order.fee)
+        self._report(RoleEvent("job_created", job_id, fields={"fee": str(order.fee)}))
+        return job_id
+
+    def follow(self, job_id: int, job_key: bytes, stop: threading.Event) -> JobResult:
+        """Hand out the job key, follow every round and take the refund; returns when the job has ended."""
+        duty = _OwnerDuty(self._ledger, self._store, self._report, job_id, job_key)
+        RoleLoop(self._ledger, stop, self._report).run(duty.step)
+        job = self._ledger.job(job_id)
+        if job.status not in (JobStatus.RECRUITING, JobStatus.RUNNING):
+            self._take_refund(job_id)
+        return JobResult(job, duty.checkpoint)
+
+    def _take_refund(self, job_id: int) -> None:
+        owed = self._ledger.owed(job_id, self._identity.account.address)
+        if owed:
+            self._ledger.claim(job_id)
+            self._report(RoleEvent("claimed", job_id, fields={"amount": str(owed)}))
+
+
+class _OwnerDuty:
+    """The owner's part in one job."""
+
+    def __init__(
+        self, ledger: LedgerClient, store: Store, report: Reporter, job_id: int, job_key: bytes
+    ) -> None:
+        self._ledger = ledger
+        self._store = store
+        self._report = report
+        self._job_id = job_id
+        self._job_key = job_key
+        reader = JobReader(ledger, store, job_id)
+        self._reader = reader
+        self._member = Member(reader, store, job_key, self._on_fault)
+        self._granted: set[bytes] = set()
+        self._stored = 0
+        self.checkpoint: bytes | None = None
+
+    def step(self) -> bool:
+        job = self._reader.job()
+        self._grant(job)
+        self._member.catch_up(job)
+        self._keep_checkpoint(job)
+        advance_if_due(self._ledger, job, patience_s=PATIENCE_S)
+        return job.status not in (JobStatus.RECRUITING, JobStatus.RUNNING)
+
+    def _grant(self, job: Job) -> None:
+        if job.status not in (JobStatus.RECRUITING, JobStatus.RUNNING):
+            return
+        digests = {}
+        for address in job.trainers:
+            if address in self._granted or any(self._ledger.key_grant(self._job_id, address)):
+                continue
+            digests[address] = self._wrap_key(address)
+        if digests:
+            self._ledger.grant_keys(self._job_id, digests)
+            self._report(RoleEvent("keys_granted", self._job_id, fields={"trainers": len(digests)}))
+        self._granted.update(job.trainers)
+
+    def _wrap_key(self, trainer: bytes) -> bytes:
+        record = self._ledger.trainer(trainer)
+        context = job_key_context(self._ledger.chain_id, self._ledger.contract, self._job_id, trainer)
+        return self._store.put(seal_to(record.encryption_key, self._job_key, context=context)).digest
+
+    def _keep_checkpoint(self, job: Job) -> None:
+        """Store the newest scored checkpoint, sealed to the members."""
+        if self._member.training_rounds == self._stored or not any(job.checkpoint):
+            return
+        self._stored = self._member.training_rounds
+        self.checkpoint = checkpoint_bytes(self._member.model, self._member.weights)
+        context = Context(self._ledger.chain_id, self._ledger.contract, self._job_id, job.current_round)
+        sealed = seal(self._job_key, self.checkpoint, context=b"checkpoint" + context.to_bytes())
+        content_id = str(self._store.put(sealed))
+        self._report(RoleEvent("checkpoint", self._job_id, job.current_round, {"content_id": content_id}))
+
+    def _on_fault(self, error: ZkpflError) -> None:
+        self._report(fault_event(error, self._job_id, None))
+
+
+def new_job_key() -> bytes:
+    """A fresh job key, 32 bytes. Secret."""
+    return secrets.token_bytes(32)

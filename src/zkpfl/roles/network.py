@@ -1,0 +1,91 @@
+"""Where a network is: its ledger, its contract and its storage, in one small file that every party gets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from zkpfl import strict_json
+from zkpfl.crypto.signatures import AccountKey
+from zkpfl.errors import InvalidParameter
+from zkpfl.ledger.client import LedgerClient
+from zkpfl.ledger.connection import Connection
+from zkpfl.storage.local import LocalStore
+from zkpfl.storage.store import Store
+
+_MAX_FILE_BYTES = 64 * 1024
+_KEYS = {"version", "ledger_url", "chain_id", "contract", "store"}
+
+
+@dataclass(frozen=True)
+class Network:
+    """How to reach a ledger contract and the storage beside it.
+
+    Parameters
+    ----------
+    ledger_url
+        JSON-RPC URL of an EVM node.
+    chain_id
+        The chain's id; a node of another chain is refused.
+    contract
+        Address of the ledger contract, 20 bytes.
+    store
+        Folder of the content-addressed block store.
+    """
+
+    ledger_url: str
+    chain_id: int
+    contract: bytes
+    store: Path
+
+    def save(self, path: Path) -> None:
+        """Write the network file; a relative store folder is kept relative to the file."""
+        value = {
+            "version": 1,
+            "ledger_url": self.ledger_url,
+            "chain_id": self.chain_id,
+            "contract": self.contract.hex(),
+            "store": str(self.store),
+        }
+        path.write_bytes(strict_json.dump(value))
+
+    @classmethod
+    def load(cls, path: Path) -> Self:
+        """Read a network file.
+
+        Raises
+        ------
+        InvalidParameter
+            The file is missing or malformed.
+        """
+        try:
+            data = path.read_bytes()
+        except OSError as error:
+            hint = "give the network file that `zkpfl ledger deploy` wrote"
+            raise InvalidParameter(f"cannot read {path}", field="network", hint=hint) from error
+        value = strict_json.parse(
+            data, field="network file", max_size_bytes=_MAX_FILE_BYTES, error=InvalidParameter
+        )
+        strict_json.require_keys(value, _KEYS, field="network file", error=InvalidParameter)
+        try:
+            contract = bytes.fromhex(value["contract"])
+            network = cls(
+                str(value["ledger_url"]),
+                int(value["chain_id"]),
+                contract,
+                path.parent / str(value["store"]),
+            )
+        except (TypeError, ValueError) as error:
+            raise InvalidParameter("has a value of the wrong type", field="network file") from error
+        if len(contract) != 20:
+            raise InvalidParameter("must be an address", field="network file: contract")
+        return network
+
+    def connect(self, account: AccountKey | None) -> LedgerClient:
+        """Client of the contract for an account; read-only without one."""
+        return LedgerClient(Connection(self.ledger_url, account, chain_id=self.chain_id), self.contract)
+
+    def open_store(self) -> Store:
+        """The block store."""
+        return LocalStore(self.store)

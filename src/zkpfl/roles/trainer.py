@@ -1,0 +1,302 @@
+"""A trainer's process: join, receive the model, train on data that stays here, submit, score."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zkpfl.crypto.encoding import encode_integers, encode_update
+from zkpfl.crypto.sealing import open_from
+from zkpfl.errors import JobFailed, NotAuthorized, WrongContext, ZkpflError
+from zkpfl.learning.records import Records
+from zkpfl.learning.statistics import local_statistics, to_fixed
+from zkpfl.learning.training import local_seed, train_locally
+from zkpfl.ledger.client import Job, JobStatus, LedgerClient, Phase, Round, RoundKind
+from zkpfl.protocol.messages import MessageKind, SignedMessage
+from zkpfl.protocol.plan import RoundPlan, members_of
+from zkpfl.protocol.trainer import PreparedSubmission, SealedShare, SeededShares, prepare_submission
+from zkpfl.roles.events import Reporter, RoleEvent, Value, fault_event
+from zkpfl.roles.identity import Identity
+from zkpfl.roles.job_reader import JobReader
+from zkpfl.roles.layouts import fixed_point
+from zkpfl.roles.loop import RoleLoop, advance_if_due
+from zkpfl.roles.member import Member, job_key_context, rounding_seed
+from zkpfl.rpc.client import NodeClient
+from zkpfl.storage.cid import ContentId
+from zkpfl.storage.store import Store
+
+PATIENCE_S = 2.0
+UPLOAD_TIMEOUT_S = 60.0
+LAGGARD_GRACE_S = 0.5
+MAX_WRAPPED_KEY_BYTES = 4096
+
+
+@dataclass(frozen=True)
+class TrainerSettings:
+    """How a trainer takes part.
+
+    Parameters
+    ----------
+    stake
+        Registered if the account is not registered yet, in base units.
+    seed
+        Makes local training and rounding reproducible; None draws from the operating system.
+    device
+        ``cpu`` or ``cuda``.
+    """
+
+    stake: int
+    seed: int | None = None
+    device: str = "cpu"
+
+
+class TrainerRole:
+    """Takes part in one job, from joining to the reward.
+
+    Parameters
+    ----------
+    ledger
+        Client with the trainer's account.
+    store
+        Content-addressed storage.
+    identity
+        Account and encryption key.
+    records
+        The trainer's own records; they never leave this process.
+    job_id
+        The job.
+    settings
+        Stake, seed and device.
+    report
+        Told of progress and faults.
+    """
+
+    def __init__(
+        self,
+        ledger: LedgerClient,
+        store: Store,
+        identity: Identity,
+        records: Records,
+        job_id: int,
+        settings: TrainerSettings,
+        report: Reporter,
+    ) -> None:
+        self._ledger = ledger
+        self._store = store
+        self._identity = identity
+        self._records = records
+        self._job_id = job_id
+        self._settings = settings
+        self._report = report
+        self._reader = JobReader(ledger, store, job_id)
+        self._member: Member | None = None
+        self._number: int | None = None
+        self._submitted = 0
+        self._scored = 0
+        self._pool = ThreadPoolExecutor(max_workers=12, thread_name_prefix="trainer")
+        self._clients: dict[int, NodeClient] = {}
+        self._uploads: dict[int, Future[SignedMessage]] = {}
+
+    def run(self, stop: threading.Event) -> Job:
+        """Take part until the job ends or ``stop`` is set; returns the job as it then is.
+
+        Raises
+        ------
+        NotAuthorized
+            The job no longer recruits and this account is not in it.
+        WrongContext
+            The owner's bundle, manifest and terms contradict each other.
+        """
+        try:
+            self._register()
+            RoleLoop(self._ledger, stop, self._report).run(self._step)
+            job = self._reader.job()
+            if job.status not in (JobStatus.RECRUITING, JobStatus.RUNNING):
+                self._claim()
+            return job
+        finally:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+            for client in self._clients.values():
+                client.close()
+
+    def _register(self) -> None:
+        if self._ledger.trainer(self._identity.account.address) is None:
+            self._ledger.register_trainer(self._identity.encryption.public, self._settings.stake)
+
+    def _claim(self) -> None:
+        owed = self._ledger.owed(self._job_id, self._identity.account.address)
+        if owed:
+            self._ledger.claim(self._job_id)
+            self._report(RoleEvent("claimed", self._job_id, fields={"amount": str(owed)}))
+
+    def _step(self) -> bool:
+        job = self._reader.job()
+        if job.status not in (JobStatus.RECRUITING, JobStatus.RUNNING):
+            return True
+        if self._number is None:
+            self._join(job)
+            return False
+        if job.status is JobStatus.RUNNING and self._has_key(job):
+            self._step_round(job)
+        advance_if_due(self._ledger, job, patience_s=PATIENCE_S)
+        return False
+
+    def _join(self, job: Job) -> None:
+        address = self._identity.account.address
+        if address not in job.trainers:
+            if job.status is not JobStatus.RECRUITING:
+                text = f"job {self._job_id} no longer recruits"
+                raise NotAuthorized(text, party=f"trainer 0x{address.hex()}", hint="join while it recruits")
+            self._ledger.join(self._job_id)
+            job = self._reader.job()
+            self._report(RoleEvent("joined", self._job_id))
+        self._number = job.trainers.index(address)
+
+    def _has_key(self, job: Job) -> bool:
+        if self._member is None:
+            address = self._identity.account.address
+            digest = self._ledger.key_grant(self._job_id, address)
+            if not any(digest):
+                return False
+            wrapped = self._store.get(ContentId.from_digest(digest), max_size_bytes=MAX_WRAPPED_KEY_BYTES)
+            context = job_key_context(self._ledger.chain_id, self._ledger.contract, self._job_id, address)
+            job_key = open_from(self._identity.encryption, wrapped, context=context)
+            self._member = Member(self._reader, self._store, job_key, self._on_fault)
+            self._check_records(self._member)
+            self._report(RoleEvent("model_received", self._job_id))
+        self._member.catch_up(job)
+        return True
+
+    def _check_records(self, member: Member) -> None:
+        expected, got = len(member.bundle.recipe.features), self._records.features.shape[1]
+        if expected != got:
+            raise WrongContext(
+                f"the model takes {expected} features, the data has {got}",
+                party=f"trainer {self._number}",
+                field="data",
+                hint="choose the columns that the job's recipe names",
+            )
+
+    def _step_round(self, job: Job) -> None:
+        number = job.current_round
+        round_ = self._reader.round(number)
+        if round_.phase is Phase.COLLECT and self._submitted < number:
+            if not round_.submitted >> self._own_number & 1:
+                self._submit(job, number, round_)
+            self._submitted = number
+        elif round_.phase is Phase.SCORE and self._scored < number:
+            if round_.accepted >> self._own_number & 1 and not round_.scored >> self._own_number & 1:
+                self._score(job, number, round_)
+            self._scored = number
+
+    def _submit(self, job: Job, number: int, round_: Round) -> None:
+        began = time.monotonic()
+        plan = self._reader.plan(job, number, round_.kind)
+        seeded = self._pool.submit(SeededShares, plan)  # independent of the data: made while the model trains
+        values = self._values(plan, round_.kind)
+        submission = prepare_submission(plan, self._identity.account, values, seeded.result())
+        manifest_digest = self._publish(submission)
+        sent = self._upload(plan, submission)
+        self._ledger.submit(self._job_id, number, submission.commitment_root, manifest_digest)
+        fields: dict[str, Value] = {
+            "seconds": round(time.monotonic() - began, 3),
+            "bytes": sent + len(submission.commitments),
+        }
+        self._report(RoleEvent("submitted", self._job_id, number, fields))
+
+    def _values(self, plan: RoundPlan, kind: RoundKind) -> NDArray[np.int16]:
+        member, records = self._require_member(), self._records
+        if kind is RoundKind.STATISTICS:
+            return encode_integers(to_fixed(local_statistics(records.features)), plan.layout.value_bits)
+        training_round = member.training_rounds + 1
+        run_seed = self._settings.seed
+        if run_seed is None:
+            training, rounding = secrets.randbits(63), secrets.token_bytes(32)
+        else:
+            training = local_seed(run_seed, training_round, self._own_number)
+            rounding = rounding_seed(run_seed, training_round, self._own_number)
+        update = train_locally(
+            member.model,
+            member.weights,
+            member.standardized(records),
+            member.bundle.recipe,
+            seed=training,
+            device=self._settings.device,
+        )
+        return encode_update(update, fixed_point(member.bundle), plan.rotation_seed, rounding)
+
+    def _publish(self, submission: PreparedSubmission) -> bytes:
+        commitments = str(self._store.put(submission.commitments))
+        blobs = [str(self._store.put(share.blob)) for share in submission.shares]
+        return self._store.put(submission.manifest(commitments, blobs).to_bytes()).digest
+
+    def _upload(self, plan: RoundPlan, submission: PreparedSubmission) -> int:
+        """Stream the shares; a node that cannot be reached finds the same bytes in storage."""
+        uploads = {}
+        for share in submission.shares:
+            node = share.signed.message.node
+            if node in self._uploads and not self._uploads[node].done():
+                continue  # still trying to reach this node with the last round's share
+            future = self._pool.submit(self._upload_one, plan, share, submission.commitments)
+            self._uploads[node] = future
+            uploads[future] = share
+        finished: set[Future[SignedMessage]] = set()
+        for future in as_completed(uploads):
+            finished.add(future)
+            if len(finished) >= plan.committee.threshold:
+                break
+        finished |= wait(uploads, timeout=LAGGARD_GRACE_S).done
+        return sum(self._acknowledged(plan, future, uploads[future]) for future in finished)
+
+    def _upload_one(self, plan: RoundPlan, share: SealedShare, commitments: bytes) -> SignedMessage:
+        node = share.signed.message.node
+        client = self._client(plan, node)
+        return client.upload_share(share.signed, commitments, share.blob, timeout_s=UPLOAD_TIMEOUT_S)
+
+    def _acknowledged(self, plan: RoundPlan, future: Future[SignedMessage], share: SealedShare) -> int:
+        message = share.signed.message
+        party = f"zk-node {message.node}"
+        try:
+            receipt = future.result()
+            if receipt.kind is not MessageKind.RECEIPT or receipt.message != message:
+                raise WrongContext("the receipt is for another share", party=party, field="receipt")
+            receipt.require_signer(plan.nodes[message.node - 1].address, party)
+        except ZkpflError as error:
+            self._on_fault(error)
+            return 0
+        return len(share.blob)
+
+    def _client(self, plan: RoundPlan, node: int) -> NodeClient:
+        if node not in self._clients:
+            record = self._ledger.node(plan.nodes[node - 1].address)
+            self._clients[node] = NodeClient(record.endpoint, party=f"zk-node {node}")
+        return self._clients[node]
+
+    def _score(self, job: Job, number: int, round_: Round) -> None:
+        candidate = self._require_member().candidate(job, number, round_)
+        self._ledger.score(self._job_id, number, candidate.checkpoint_hash, candidate.accuracy_ppm)
+        fields: dict[str, Value] = {
+            "accuracy": candidate.accuracy_ppm / 1e6,
+            "accepted": len(list(members_of(round_.accepted))),
+        }
+        self._report(RoleEvent("scored", self._job_id, number, fields))
+
+    @property
+    def _own_number(self) -> int:
+        if self._number is None:
+            raise JobFailed("not joined yet")
+        return self._number
+
+    def _require_member(self) -> Member:
+        if self._member is None:
+            raise JobFailed("the job key has not arrived")
+        return self._member
+
+    def _on_fault(self, error: ZkpflError) -> None:
+        self._report(fault_event(error, self._job_id, None))
