@@ -16,8 +16,8 @@ from zkpfl.crypto.bls import (
     possession_digest,
     signature_to_ledger,
 )
-from zkpfl.errors import BadSignature, NotAuthorized, ProtocolFault, WrongContext, WrongPhase, ZkpflError
 from zkpfl.crypto.transcript import Context
+from zkpfl.errors import BadSignature, NotAuthorized, ProtocolFault, WrongContext, WrongPhase, ZkpflError
 from zkpfl.ledger.client import Job, JobStatus, LedgerClient, Phase, Round
 from zkpfl.protocol.aggregate import PublicAggregate
 from zkpfl.protocol.messages import SignedMessage
@@ -130,7 +130,7 @@ class ZkNodeRole:
         return receipt
 
     def attestation(self, context: Context) -> Attestation:
-        """This node's signature over the round's attestation; `WrongPhase` until the proofs have verified."""
+        """The node's signature over the round's attestation; `WrongPhase` until the proofs have verified."""
         return self._duty(context).attestation(context.round)
 
     def content(self, content_id: str) -> Iterator[bytes]:
@@ -195,7 +195,7 @@ class _Attested:
 
 
 class _Duty:
-    """This node's part in one job: the current round's state, and what has been done in it."""
+    """The node's part in one job: the current round's state, and what has been done in it."""
 
     def __init__(
         self,
