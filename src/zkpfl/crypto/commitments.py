@@ -1,0 +1,98 @@
+"""Pedersen commitments to rows, and their derivation for packed rows (docs/spec.md §4).
+
+They hide perfectly and bind as long as discrete logarithms are hard; they add up as their openings do.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zkpfl import _core
+from zkpfl.crypto.generators import Generators
+from zkpfl.crypto.points import G1Array
+from zkpfl.crypto.scalars import Scalars, check_scalars
+from zkpfl.errors import InvalidParameter
+from zkpfl.params import Layout
+
+
+def commit_lanes(values: NDArray[np.int16], blindings: Scalars, layout: Layout, gens: Generators) -> G1Array:
+    """Commit to lane rows: ``C_λ = Σ_c x[λ, c]·G_c + ρ_λ·H``.
+
+    Parameters
+    ----------
+    values
+        int16, shape (d,). Secret; zero padded to R rows of N.
+    blindings
+        ρ, shape (R, 4), uniform, single use. Secret.
+    layout
+        Gives d, N and R.
+    gens
+        Generators for N columns.
+
+    Returns
+    -------
+    G1Array
+        R points.
+
+    Raises
+    ------
+    InvalidParameter
+        If a shape or dtype differs.
+
+    Notes
+    -----
+    Runs on all threads without the GIL. The memory access of Pippenger's buckets depends on the values: code on
+    the same core that watches the caches could learn about them.
+    """
+    if values.dtype != np.int16 or values.shape != (layout.dimension,):
+        raise InvalidParameter(
+            f"must be int16 of shape ({layout.dimension},), got {values.dtype} of shape {values.shape}",
+            field="values",
+        )
+    _check_columns(layout.columns, gens)
+    factors = check_scalars(blindings, (layout.lane_rows,), field="blindings")
+    return _core.commit_lanes(np.ascontiguousarray(values), factors, gens.G, gens.H)
+
+
+def commit_rows(rows: Scalars, gens: Generators) -> G1Array:
+    """Commit to rows of full-width scalars: ``Σ_(c<N) s[p, c]·G_c + s[p, N]·H``.
+
+    Parameters
+    ----------
+    rows
+        Shape (P, N + 1, 4); the last column is the blinding. Secret.
+    gens
+        Generators for N columns.
+
+    Returns
+    -------
+    G1Array
+        P points.
+    """
+    shares = check_scalars(rows, (None, gens.columns + 1), field="rows")
+    return _core.commit_rows(shares, gens.G, gens.H)
+
+
+def packed_commitments(lanes: G1Array, layout: Layout) -> G1Array:
+    """Commitments to packed rows, derived from those to lane rows: ``D_p = Σ_l 2^(w·l)·C_(pL+l)``.
+
+    Raises
+    ------
+    InvalidParameter
+        If there are not R lane commitments.
+    """
+    if len(lanes) != layout.lane_rows:
+        raise InvalidParameter(f"must be {layout.lane_rows} points, got {len(lanes)}", field="lanes")
+    return _core.pack_points(lanes, layout.lanes, layout.lane_width)
+
+
+def packed_blindings(blindings: Scalars, layout: Layout) -> Scalars:
+    """Blindings of packed rows: ``σ_p = Σ_l 2^(w·l)·ρ_(pL+l)``; shapes (R, 4) and (P, 4). Secret."""
+    factors = check_scalars(blindings, (layout.lane_rows,), field="blindings")
+    return _core.pack_scalars(factors, layout.lanes, layout.lane_width)
+
+
+def _check_columns(columns: int, gens: Generators) -> None:
+    if gens.columns != columns:
+        raise InvalidParameter(f"has {gens.columns} columns, the layout has {columns}", field="gens")
