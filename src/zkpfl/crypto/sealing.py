@@ -201,8 +201,6 @@ def open_from(private: EncryptionKey, blob: bytes, *, context: bytes) -> bytes:
         content_key = _HPKE.decrypt(wrapped, private._private, info=_SEAL_TO_DOMAIN + context)
     except (InvalidTag, ValueError):
         raise CorruptContent("sealed to another key or context, or changed", field="blob") from None
-    if len(content_key) != KEY_BYTES:
-        raise CorruptContent("does not wrap a 32-byte key", field="blob")
     return open_sealed(content_key, sealed, context=context)
 
 

@@ -5,7 +5,9 @@ import hmac
 import os
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, Suite
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -182,6 +184,26 @@ def test_sealed_to_a_recipient_opens(size: int) -> None:
     blob = seal_to(private.public, plaintext, context=b"ctx")
     assert open_from(private, blob, context=b"ctx") == plaintext
     assert len(blob) == 80 + HEADER + size + 16 * max(1, -(-size // CHUNK))
+
+
+def test_sealed_to_format_equals_twin() -> None:
+    blob = seal_to(PRIVATE.public, b"secret", context=b"ctx")
+    private = X25519PrivateKey.from_private_bytes(PRIVATE.to_bytes())
+    suite = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+    content_key = suite.decrypt(blob[:80], private, info=b"zkpfl/v1/seal-to" + b"ctx")
+    assert blob[80:] == twin_seal(content_key, b"secret", b"ctx", blob[80:112])
+    wrapped = suite.encrypt(content_key, private.public_key(), info=b"zkpfl/v1/seal-to" + b"other")
+    with pytest.raises(CorruptContent):
+        open_from(PRIVATE, wrapped + blob[80:], context=b"ctx")
+
+
+def test_a_wrapped_key_must_have_32_bytes() -> None:
+    suite = Suite(KEM.X25519, KDF.HKDF_SHA256, AEAD.AES_256_GCM)
+    public = X25519PrivateKey.from_private_bytes(PRIVATE.to_bytes()).public_key()
+    for size in (0, 31, 33):
+        wrapped = suite.encrypt(KEY.ljust(33, b"k")[:size], public, info=b"zkpfl/v1/seal-to")
+        with pytest.raises(CorruptContent):
+            open_from(PRIVATE, wrapped + seal(KEY, b"secret", context=b""), context=b"")
 
 
 def test_another_recipient_or_context_is_refused() -> None:

@@ -152,6 +152,13 @@ class TwoLeaves:
         self.links = [link(cid, size) for cid, size in zip(self.leaves, self.sizes, strict=True)]
         self.data = unixfs(self.size, self.sizes)
 
+    def declaring_its_own_length(self) -> bytes:
+        """A node whose declared size is its own: it must not pass for a leaf."""
+        sizes = (
+            size for size in range(1, 1000) if len(b"".join(self.links) + unixfs(size, self.sizes)) == size
+        )
+        return b"".join(self.links) + unixfs(next(sizes), self.sizes)
+
     def hostile(self) -> dict[str, bytes]:
         links, sizes, size, data = self.links, self.sizes, self.size, self.data
         first, second = self.leaves
@@ -178,6 +185,7 @@ class TwoLeaves:
             "uneven_leaves": links[1] + links[0] + unixfs(size, sizes[::-1]),
             "one_link": links[0] + unixfs(LEAF, [LEAF]),
             "node_for_leaf": link(ContentId(Codec.DAG_PB, first.digest), LEAF) + links[1] + data,
+            "own_length": self.declaring_its_own_length(),
             "astronomic": b"".join(links) + unixfs((1 << 62) - 1, sizes),
         }
 
