@@ -12,7 +12,7 @@ demo: setup
 	$(BIN)/zkpfl demo
 
 test: setup
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto -m "not anvil"
 
 setup: $(VENV)/.installed
 

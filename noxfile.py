@@ -1,0 +1,74 @@
+"""The checks, one session each; `.ci/run` calls all of them. They use the environment that `make setup` made."""
+
+from pathlib import Path
+
+import nox
+
+nox.options.default_venv_backend = "none"
+nox.options.sessions = ["lint", "types", "layers", "native", "tests", "anvil", "demo"]
+nox.options.stop_on_first_error = True
+
+CPP = sorted(
+    str(path) for folder in ("cpp",) for path in Path(folder).rglob("*") if path.suffix in {".h", ".cpp"}
+)
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Ruff on Python, clang-format on C++."""
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("clang-format", "--dry-run", "--Werror", *CPP)
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Mypy strict on the package, and the stub of the native module against the module."""
+    session.run("mypy")
+    session.run("python", "-m", "mypy.stubtest", "zkpfl._core", env={"MYPYPATH": "src"})
+
+
+@nox.session
+def layers(session: nox.Session) -> None:
+    """Who may import whom."""
+    session.run("lint-imports")
+
+
+@nox.session
+def native(session: nox.Session) -> None:
+    """The C++ tests under the address and undefined-behaviour sanitizers."""
+    build = "build/sanitize"
+    session.run(
+        "cmake", "-S", ".", "-B", build, "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
+        "-DZKPFL_TESTS=ON", "-DZKPFL_SANITIZE=ON", external=True,
+    )  # fmt: skip
+    session.run("cmake", "--build", build, "--parallel", "2", external=True)
+    session.run("ctest", "--test-dir", build, "--output-on-failure", external=True)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Everything that `make test` runs."""
+    session.run("make", "test", external=True)
+
+
+@nox.session
+def anvil(session: nox.Session) -> None:
+    """The ledger and end-to-end tests on a real EVM node from npm."""
+    folder = "build/anvil"
+    session.run("npm", "install", "--silent", "--prefix", folder, "@foundry-rs/anvil@1.7.1", external=True)
+    session.run(
+        "python", "-m", "pytest", "-m", "anvil", "-n", "2", env={"ZKPFL_ANVIL": str(Path(folder).resolve())}
+    )
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """A short demo, as a newcomer runs it."""
+    session.run("zkpfl", "demo", "--json", "--data-dir", session.create_tmp() + "/demo")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """The benchmarks; never part of the tests."""
+    session.run("python", "-m", "pytest", "benchmarks", "--benchmark-only")
