@@ -1,0 +1,6 @@
+"""The zk-node service over gRPC: `serve` on the node's side, `NodeClient` on the other.
+
+``handler`` says what a node offers, ``convert`` is the door where bytes become messages, ``share_stream`` the
+format of an upload, ``errors`` the one table between exceptions and statuses. ``_pb`` is generated from
+``proto/`` by the build.
+"""

@@ -1,0 +1,257 @@
+"""The zk-node service: a thin layer between gRPC and a `NodeHandler`."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Self
+
+import grpc
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
+
+from zkpfl.errors import InvalidParameter, Unavailable, ZkpflError
+from zkpfl.rpc import convert, errors, share_stream
+from zkpfl.rpc._pb import zk_node_pb2 as pb
+from zkpfl.rpc.handler import Admission, Attestation, NodeHandler, NodeStatus, UploadLimits
+from zkpfl.rpc.idle import IdleTimer
+
+__all__ = ["Attestation", "NodeHandler", "NodeStatus", "RunningServer", "UploadLimits", "serve"]
+
+SERVICE_NAME: str = pb.DESCRIPTOR.services_by_name["ZkNode"].full_name
+
+SHORT_CALLS = 16
+"""Calls besides the streams that may run at once: statuses, attestations, health, refusals."""
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class RunningServer:
+    """A zk-node service that answers until `stop`; a context manager that stops it.
+
+    Attributes
+    ----------
+    endpoint
+        ``host:port``, with the port that was really bound.
+    """
+
+    def __init__(
+        self,
+        server: grpc.Server,
+        pool: ThreadPoolExecutor,
+        health_servicer: health.HealthServicer,
+        endpoint: str,
+    ) -> None:
+        self._server = server
+        self._pool = pool
+        self._health = health_servicer
+        self.endpoint = endpoint
+
+    def stop(self, grace_s: float = 5.0) -> None:
+        """Refuse new calls, give running ones ``grace_s`` seconds, cancel the rest, wait for every thread.
+
+        May be called again. Returns later only if a handler is still computing.
+        """
+        self._health.enter_graceful_shutdown()
+        self._server.stop(grace_s).wait()
+        self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+def serve(
+    handler: NodeHandler,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    *,
+    limits: UploadLimits | Admission,
+    max_streams: int = 8,
+    idle_timeout_s: float = 30.0,
+) -> RunningServer:
+    """Start the zk-node service, with health and reflection beside it, without TLS.
+
+    Memory that peers can make the server hold is at most ``max_streams`` times the limits, twice that for a
+    moment while a part is handed over.
+
+    Parameters
+    ----------
+    handler
+        The node; called from several threads.
+    host, port
+        Where to listen; port 0 takes a free one.
+    limits
+        The most bytes of one upload: fixed, or decided by the signed header (which may also be refused
+        there).
+    max_streams
+        Uploads and downloads at once; more are refused as busy, and `NodeClient` tries them again.
+    idle_timeout_s
+        Seconds after which a stream is cancelled whose peer neither sends nor accepts the next chunk.
+
+    Returns
+    -------
+    RunningServer
+        Already listening.
+
+    Raises
+    ------
+    InvalidParameter
+        A value out of range, or an address that cannot be bound.
+    """
+    _require_settings(port, max_streams, idle_timeout_s)
+    pool = ThreadPoolExecutor(max_streams + SHORT_CALLS, thread_name_prefix="zkpfl-rpc")
+    server = grpc.server(
+        pool,
+        options=(
+            ("grpc.so_reuseport", 0),  # a second server on the port must fail, not share it
+            ("grpc.max_receive_message_length", convert.MAX_MESSAGE_BYTES),
+            ("grpc.max_send_message_length", convert.MAX_MESSAGE_BYTES),
+            ("grpc.max_concurrent_streams", max_streams + SHORT_CALLS),
+        ),
+        maximum_concurrent_rpcs=max_streams + SHORT_CALLS,
+    )
+    servicer = _ZkNodeServicer(handler, limits, max_streams, idle_timeout_s)
+    server.add_registered_method_handlers(SERVICE_NAME, servicer.methods())
+    health_servicer = _add_health_and_reflection(server, idle_timeout_s)
+    endpoint = _listen(server, host, port)
+    server.start()
+    _LOGGER.info("zk-node service on %s", endpoint)
+    return RunningServer(server, pool, health_servicer, endpoint)
+
+
+class _ZkNodeServicer:
+    """The calls of `NodeHandler` as methods of the service. They take bytes: parsing is part of the door."""
+
+    def __init__(
+        self, handler: NodeHandler, limits: UploadLimits | Admission, max_streams: int, idle_timeout_s: float
+    ) -> None:
+        self._handler = handler
+        self._limits = limits
+        self._streams = threading.BoundedSemaphore(max_streams)
+        self._idle_timeout_s = idle_timeout_s
+
+    def methods(self) -> dict[str, grpc.RpcMethodHandler]:
+        return {
+            "UploadShare": grpc.stream_unary_rpc_method_handler(
+                self.upload_share, response_serializer=pb.UploadShareResponse.SerializeToString
+            ),
+            "GetAttestation": grpc.unary_unary_rpc_method_handler(
+                self.get_attestation, response_serializer=pb.GetAttestationResponse.SerializeToString
+            ),
+            "FetchContent": grpc.unary_stream_rpc_method_handler(
+                self.fetch_content, response_serializer=pb.FetchContentResponse.SerializeToString
+            ),
+            "GetStatus": grpc.unary_unary_rpc_method_handler(
+                self.get_status, response_serializer=pb.GetStatusResponse.SerializeToString
+            ),
+        }
+
+    def upload_share(
+        self, requests: Iterator[bytes], context: grpc.ServicerContext
+    ) -> pb.UploadShareResponse:
+        with _refusals(context), self._stream():
+            timed = IdleTimer(context, self._idle_timeout_s).requests(requests)
+            header = share_stream.read_header(timed)
+            limits = self._limits if isinstance(self._limits, UploadLimits) else self._limits(header.signed)
+            share_stream.require_within(header, limits)
+            commitments, blob = share_stream.read_body(timed, header)
+            return convert.receipt_to_pb(self._handler.receive_share(header.signed, commitments, blob))
+
+    def get_attestation(self, data: bytes, context: grpc.ServicerContext) -> pb.GetAttestationResponse:
+        with _refusals(context):
+            request = convert.parse(pb.GetAttestationRequest, data)
+            return convert.attestation_to_pb(
+                self._handler.attestation(convert.context_from_pb(request.context))
+            )
+
+    def fetch_content(self, data: bytes, context: grpc.ServicerContext) -> Iterator[pb.FetchContentResponse]:
+        with _refusals(context), self._stream():
+            content_id = convert.content_id_from_pb(convert.parse(pb.FetchContentRequest, data))
+            pieces = (
+                chunk for piece in self._handler.content(content_id) for chunk in share_stream.chunks(piece)
+            )
+            for chunk in IdleTimer(context, self._idle_timeout_s).responses(pieces):
+                yield pb.FetchContentResponse(chunk=chunk)
+
+    def get_status(self, data: bytes, context: grpc.ServicerContext) -> pb.GetStatusResponse:
+        with _refusals(context):
+            convert.parse(pb.GetStatusRequest, data)
+            return convert.status_to_pb(self._handler.status())
+
+    @contextmanager
+    def _stream(self) -> Iterator[None]:
+        """One of the ``max_streams`` places; `Unavailable`, and so tried again, if there is none."""
+        if not self._streams.acquire(blocking=False):
+            raise Unavailable("too many streams at once")
+        try:
+            yield
+        finally:
+            self._streams.release()
+
+
+class _TimedReflection:
+    """Reflection whose streams end when the peer is idle, like all others."""
+
+    def __init__(self, service_names: tuple[str, ...], idle_timeout_s: float) -> None:
+        self._inner = reflection.ReflectionServicer(service_names)
+        self._idle_timeout_s = idle_timeout_s
+
+    def ServerReflectionInfo(self, requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:  # noqa: N802
+        timer = IdleTimer(context, self._idle_timeout_s)
+        yield from timer.responses(self._inner.ServerReflectionInfo(timer.requests(requests), context))
+
+
+@contextmanager
+def _refusals(context: grpc.ServicerContext) -> Iterator[None]:
+    """End the call with the public face of whatever is raised inside."""
+    try:
+        yield
+    except grpc.RpcError:  # the peer has gone: gRPC's own, nobody is left to answer
+        raise
+    except Exception as error:
+        status, text, trailers = errors.to_status(error)
+        if isinstance(error, ZkpflError):
+            _LOGGER.info("%s: refused, %s", context.peer(), error.code)
+        else:
+            _LOGGER.exception("%s: internal error", context.peer())
+        context.set_trailing_metadata(trailers)
+        context.abort(status, text)
+
+
+def _add_health_and_reflection(server: grpc.Server, idle_timeout_s: float) -> health.HealthServicer:
+    servicer = health.HealthServicer()
+    servicer.set(SERVICE_NAME, health_pb2.HealthCheckResponse.SERVING)
+    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
+    names = (SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    timed = _TimedReflection(names, idle_timeout_s)
+    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(timed, server)
+    return servicer
+
+
+def _listen(server: grpc.Server, host: str, port: int) -> str:
+    address = f"[{host}]" if ":" in host else host
+    try:
+        bound = server.add_insecure_port(f"{address}:{port}")
+    except RuntimeError:
+        raise InvalidParameter(
+            f"cannot listen on {address}:{port}", field="port", hint="is it in use? port 0 takes a free one"
+        ) from None
+    return f"{address}:{bound}"
+
+
+def _require_settings(port: int, max_streams: int, idle_timeout_s: float) -> None:
+    if not 0 <= port < 1 << 16:
+        raise InvalidParameter(f"must be 0 to 65535, got {port}", field="port")
+    if not 1 <= max_streams <= 1024:
+        raise InvalidParameter(f"must be 1 to 1024, got {max_streams}", field="max_streams")
+    if not 0 < idle_timeout_s < float("inf"):
+        raise InvalidParameter(f"must be positive, got {idle_timeout_s}", field="idle_timeout_s")
