@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import secrets
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,12 +11,10 @@ from typing import Self
 
 from eth_utils.address import to_checksum_address
 
+from zkpfl.crypto.bls import BlsSecretKey
 from zkpfl.crypto.sealing import EncryptionKey, generate_encryption_key
 from zkpfl.crypto.signatures import AccountKey
-from zkpfl.errors import InvalidParameter
-
-BLS_ORDER = 0x73EDA753299D7D483339D80809A1D80553BDA402FFFE5BFEFFFFFFFF00000001
-"""r, the order of the BLS12-381 groups."""
+from zkpfl.errors import InvalidEncoding, InvalidParameter
 
 _FORMAT = "zkpfl-identity-1"
 _MAX_FILE_BYTES = 4096
@@ -47,15 +44,15 @@ class Identity:
     bls: bytes | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        if self.bls is None:
-            return
-        if len(self.bls) != 32 or not 0 < int.from_bytes(self.bls, "big") < BLS_ORDER:
-            raise InvalidParameter("must be 32 bytes, big-endian, from 1 to r − 1", field="bls")
+        try:
+            self._bls_key()
+        except InvalidEncoding:
+            raise InvalidParameter("must be 32 bytes, big-endian, from 1 to r − 1", field="bls") from None
 
     @classmethod
     def generate(cls, with_bls: bool) -> Self:
         """Draw fresh keys from the operating system's randomness; ``with_bls`` for a zk-node."""
-        bls = (secrets.randbelow(BLS_ORDER - 1) + 1).to_bytes(32, "big") if with_bls else None
+        bls = BlsSecretKey.generate().to_bytes() if with_bls else None
         return cls(AccountKey.generate(), generate_encryption_key(), bls)
 
     def save(self, path: Path) -> None:
@@ -74,11 +71,7 @@ class Identity:
         text = json.dumps(self._secrets(), indent=2) + "\n"
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
+            _write_private(path, text)
         except FileExistsError:
             raise _unusable(
                 path, "exists already", "choose another file: keys are never overwritten"
@@ -98,11 +91,16 @@ class Identity:
         return cls._from_secrets(path, _parse(path, _read_private(path)))
 
     def public(self) -> dict[str, str]:
-        """What others may know, for printing: address and public encryption key, both in hexadecimal."""
-        return {
+        """What others may know, for printing: address, public encryption key, a zk-node's public BLS key."""
+        public = {
             "address": to_checksum_address(self.account.address),
             "encryption": "0x" + self.encryption.public.hex(),
         }
+        bls = self._bls_key()
+        return public | {"bls": "0x" + bls.public.to_bytes().hex()} if bls else public
+
+    def _bls_key(self) -> BlsSecretKey | None:
+        return None if self.bls is None else BlsSecretKey.from_bytes(self.bls)
 
     def _secrets(self) -> dict[str, str | None]:
         return {
@@ -119,6 +117,23 @@ class Identity:
             return cls(AccountKey.from_bytes(account), EncryptionKey.from_bytes(encryption), keys["bls"])
         except InvalidParameter:
             raise _malformed(path) from None
+
+
+def _write_private(path: Path, text: str) -> None:
+    """Make a new file with mode 0600 and these contents, or none at all."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
+        try:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        except BaseException:
+            path.unlink()
+            raise
+    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
 
 
 def _read_private(path: Path) -> str:

@@ -10,10 +10,12 @@ from typing import Any
 
 import pytest
 
+from zkpfl.crypto.bls import BlsSecretKey
+from zkpfl.crypto.scalars import ORDER
 from zkpfl.crypto.sealing import generate_encryption_key, open_from, seal_to
 from zkpfl.crypto.signatures import AccountKey
 from zkpfl.errors import InvalidParameter
-from zkpfl.roles.identity import BLS_ORDER, Identity
+from zkpfl.roles.identity import Identity
 
 
 @pytest.fixture
@@ -73,6 +75,17 @@ def test_a_dangling_link_is_not_followed(path: Path, tmp_path: Path) -> None:
     assert not (tmp_path / "elsewhere").exists()
 
 
+def test_a_failed_write_leaves_no_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch, pytest.raises(InvalidParameter, match="No space left"):
+        patch.setattr(os, "fsync", full)
+        Identity.generate(False).save(path)
+    Identity.generate(False).save(path)
+    Identity.load(path)
+
+
 def test_unwritable_place(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with pytest.raises(InvalidParameter, match="file"):
@@ -126,7 +139,7 @@ BAD = {
     "bad_zero": {"account": "00" * 32},
     "bad_encryption": {"encryption": "11" * 33},
     "bad_bls_zero": {"bls": "00" * 32},
-    "bad_bls_order": {"bls": BLS_ORDER.to_bytes(32, "big").hex()},
+    "bad_bls_order": {"bls": ORDER.to_bytes(32, "big").hex()},
     "bad_bls_short": {"bls": "11"},
     "bad_bls_empty": {"bls": ""},
 }
@@ -168,7 +181,7 @@ def test_cut_and_oversized_files(path: Path, tmp_path: Path) -> None:
     assert_refused(tmp_path / "large" / "key.json", _document(identity) + " " * 5000, identity)
 
 
-@pytest.mark.parametrize("bls", [b"", bytes(32), BLS_ORDER.to_bytes(32, "big"), bytes(31) + b"\1\1"])
+@pytest.mark.parametrize("bls", [b"", bytes(32), ORDER.to_bytes(32, "big"), bytes(31) + b"\1\1"])
 def test_bls_scalar_is_checked(bls: bytes) -> None:
     with pytest.raises(InvalidParameter, match="bls"):
         Identity(AccountKey.generate(), generate_encryption_key(), bls)
@@ -188,3 +201,11 @@ def test_public_part() -> None:
     public = identity.public()
     assert bytes.fromhex(public["encryption"][2:]) == identity.encryption.public
     assert bytes.fromhex(public["address"][2:]) == identity.account.address
+    assert "bls" not in public
+
+
+def test_public_part_of_a_zk_node() -> None:
+    identity = Identity.generate(True)
+    assert identity.bls is not None
+    public = bytes.fromhex(identity.public()["bls"][2:])
+    assert public == BlsSecretKey.from_bytes(identity.bls).public.to_bytes()
