@@ -1,8 +1,8 @@
 """BLS signatures of the zk-nodes: signatures in G1, public keys in G2 (docs/spec.md §6).
 
-The proof-of-possession scheme of draft-irtf-cfrg-bls-signature: all sign one message, each key is registered with
-a proof of possession, so sums of keys and of signatures can be checked by one pairing equation. Every point is
-checked on decoding; infinity is refused everywhere.
+The proof-of-possession scheme of draft-irtf-cfrg-bls-signature: all sign one message, each key is registered
+with a proof of possession, so sums of keys and of signatures can be checked by one pairing equation. Every
+point is checked on decoding; infinity is refused everywhere.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ class BlsSecretKey:
 
 
 def aggregate_signatures(signatures: Sequence[bytes]) -> bytes:
-    """Sum of one or more signatures, 48 bytes; raises :class:`InvalidPoint` naming the one that does not decode."""
+    """Sum of signatures, 48 bytes; an :class:`InvalidPoint` names the one that does not decode."""
     _require_items(signatures, SIGNATURE_BYTES, "signatures")
     return _core.bls_aggregate_signatures(b"".join(signatures))
 
@@ -149,7 +149,7 @@ def aggregate_public_keys(keys: Sequence[BlsPublicKey]) -> BlsPublicKey:
 
 
 def verify_aggregate(keys: Sequence[BlsPublicKey], digest: bytes, signature: bytes) -> bool:
-    """Whether ``signature`` is the sum of the signatures of all ``keys`` over one digest; raises as ``verify``."""
+    """Whether ``signature`` is the sum of the ``keys``' signatures over a digest; raises as ``verify``."""
     return aggregate_public_keys(keys).verify(digest, signature)
 
 
@@ -161,8 +161,8 @@ def signature_to_ledger(signature: bytes) -> bytes:
 def possession_digest(chain_id: int, contract: bytes, account: bytes, public_key: BlsPublicKey) -> bytes:
     """Digest that a proof of possession signs, 32 bytes.
 
-    ``keccak(abi.encode(keccak("ZKPFL-V1-POSSESSION"), chain id, contract, account, keccak(public key)))``, the
-    public key in its ledger encoding (docs/spec.md §6).
+    ``keccak(abi.encode(keccak("ZKPFL-V1-POSSESSION"), chain id, contract, account, keccak(public key)))``,
+    the public key in its ledger encoding (docs/spec.md §6).
 
     Parameters
     ----------
@@ -179,12 +179,16 @@ def possession_digest(chain_id: int, contract: bytes, account: bytes, public_key
 
 
 def attestation_digest(
-    context: Context, accepted: int, aggregate_root: bytes, delivered: int, posts: Sequence[tuple[bytes, bytes]]
+    context: Context,
+    accepted: int,
+    aggregate_root: bytes,
+    delivered: int,
+    posts: Sequence[tuple[bytes, bytes]],
 ) -> bytes:
     """Digest that zk-nodes sign once every posted proof has verified, 32 bytes.
 
-    ``keccak(abi.encode(keccak("ZKPFL-V1-ATTESTATION"), chain id, contract, job, round, I, aggregate root, delivered,
-    keccak(posts)))`` (docs/spec.md §6).
+    ``keccak(abi.encode(keccak("ZKPFL-V1-ATTESTATION"), chain id, contract, job, round, I, aggregate root,
+    delivered, keccak(posts)))`` (docs/spec.md §6).
 
     Parameters
     ----------

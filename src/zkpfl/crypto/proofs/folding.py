@@ -1,0 +1,213 @@
+"""Folding argument: knowledge of the opening of a committed row, in logarithmic size (docs/spec.md §6).
+
+For ``F = ⟨w, G⟩ + β·H`` each fold halves ``w`` and ``G`` by a challenge; at length 4 a Schnorr proof
+ends it. Every message carries a fresh multiple of H, so the proof is perfectly zero knowledge.
+docs/notes/aggregation-proof.md has the argument.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from zkpfl import _core
+from zkpfl.crypto.generators import Generators
+from zkpfl.crypto.points import POINT_BYTES, G1Array, decode_points, msm
+from zkpfl.crypto.scalars import (
+    ORDER,
+    SCALAR_BYTES,
+    Scalars,
+    check_scalars,
+    decode_scalars,
+    encode_scalars,
+    from_int,
+    linear_combination,
+)
+from zkpfl.crypto.transcript import Label, ShortChallenge, Transcript
+from zkpfl.errors import InvalidEncoding, InvalidParameter
+
+END = 4
+"""Length at which folding stops: four responses cost less than two more folds."""
+
+RESPONSES = END + 1
+INFINITY = b"\xc0" + bytes(POINT_BYTES - 1)
+
+
+def fold_count(columns: int) -> int:
+    """Folds from ``columns`` down to 4.
+
+    Raises
+    ------
+    InvalidParameter
+        If ``columns`` is not a power of two of at least 4.
+    """
+    if columns < END or columns & (columns - 1):
+        raise InvalidParameter(f"must be a power of two of at least {END}, got {columns}", field="columns")
+    return (columns // END).bit_length() - 1
+
+
+def proof_bytes(columns: int) -> int:
+    """Size of a proof: two points a fold, one point, five scalars; 976 for 1024 columns."""
+    return POINT_BYTES * (2 * fold_count(columns) + 1) + SCALAR_BYTES * RESPONSES
+
+
+def mask_count(columns: int) -> int:
+    """Secret uniform scalars that a prover needs: l, r of each fold, then k_0 … k_3 and κ."""
+    return 2 * fold_count(columns) + RESPONSES
+
+
+@dataclass(frozen=True)
+class FoldingProof:
+    """A decoded proof; every point and scalar has been checked.
+
+    Parameters
+    ----------
+    points
+        L and R of each fold, then A.
+    encoded
+        The bytes of the points, as the transcript absorbs them.
+    responses
+        z_0 … z_3 and z_H, shape (5, 4).
+    """
+
+    points: G1Array
+    encoded: bytes
+    responses: Scalars
+
+    @classmethod
+    def decode(cls, data: bytes, columns: int) -> Self:
+        """Decode the proof for rows of ``columns``.
+
+        Raises
+        ------
+        InvalidEncoding, InvalidPoint, InvalidScalar
+            Wrong length; a point not canonical, on the curve and in the subgroup; a scalar not below r.
+        """
+        if len(data) != proof_bytes(columns):
+            raise InvalidEncoding(f"must be {proof_bytes(columns)} bytes, got {len(data)}", field="proof")
+        count = 2 * fold_count(columns) + 1
+        encoded, responses = data[: POINT_BYTES * count], data[POINT_BYTES * count :]
+        return cls(decode_points(encoded, count), encoded, decode_scalars(responses, RESPONSES))
+
+    def replay(self, transcript: Transcript) -> tuple[list[int], int]:
+        """Absorb the messages; return the challenge x of each fold and the final challenge y."""
+        messages = self._messages()
+        folds = [
+            _fold_challenge(transcript, next(messages), next(messages)) for _ in range(len(self.points) // 2)
+        ]
+        return [fold.value for fold in folds], _final_challenge(transcript, next(messages))
+
+    def _messages(self) -> Iterator[bytes]:
+        return (self.encoded[i : i + POINT_BYTES] for i in range(0, len(self.encoded), POINT_BYTES))
+
+
+def prove(transcript: Transcript, gens: Generators, row: Scalars, blinding: Scalars, masks: Scalars) -> bytes:
+    """Prove knowledge of ``row`` and ``blinding`` of ``F = ⟨row, G⟩ + blinding·H``.
+
+    Parameters
+    ----------
+    transcript
+        Has absorbed the statement, F included. Advanced.
+    gens
+        Generators for N columns.
+    row
+        w, shape (N, 4). Secret.
+    blinding
+        β, shape (4,). Secret.
+    masks
+        Shape (``mask_count(N)``, 4), uniform, single use: the same masks twice reveal the row. Secret.
+
+    Returns
+    -------
+    bytes
+        ``proof_bytes(N)`` bytes: L, R of each fold, A, z_0 … z_3, z_H.
+
+    Notes
+    -----
+    Two multi-scalar multiplications a fold over secrets: their running time and memory access depend on them.
+    """
+    row = check_scalars(row, (gens.columns,), field="row")
+    blinding = check_scalars(blinding, (), field="blinding")
+    masks = check_scalars(masks, (mask_count(gens.columns),), field="masks")
+    points, proof = gens.G, b""
+    for left_mask, right_mask in masks[:-RESPONSES].reshape(-1, 2, 4):
+        half = len(row) // 2
+        left = _commit(points[half:], row[:half], gens.H, left_mask)
+        right = _commit(points[:half], row[half:], gens.H, right_mask)
+        proof += left + right
+        challenge = _fold_challenge(transcript, left, right)
+        one, x, inverse = from_int((1, challenge.value, pow(challenge.value, -1, ORDER)))
+        points = _core.fold_points(points, challenge.e1, challenge.e2)
+        row = _core.fold_scalars(row, inverse)
+        blinding = linear_combination((blinding, left_mask, right_mask), np.stack((one, x, inverse)))
+    final = masks[-RESPONSES:]
+    mask_commitment = _commit(points, final[:-1], gens.H, final[-1])
+    y = _final_challenge(transcript, mask_commitment)
+    responses = linear_combination((final, np.vstack((row, blinding))), from_int((1, y)))
+    return proof + mask_commitment + encode_scalars(responses)
+
+
+def verify(
+    transcript: Transcript, gens: Generators, commitments: G1Array, weights: Sequence[int], proof: bytes
+) -> bool:
+    """Check a proof for ``F = Σ_p weights[p]·commitments[p]`` by one multi-scalar multiplication.
+
+    ``Σ_b z_b·Ĝ_b + z_H·H − A − y·(F + Σ_k x_k·L_k + x_k⁻¹·R_k) = 0``, every folded generator ``Ĝ_b`` written
+    as a combination of the original ones.
+
+    Parameters
+    ----------
+    transcript
+        In the state in which the prover started. Advanced.
+    gens
+        Generators for N columns.
+    commitments
+        P ≥ 1 points.
+    weights
+        P integers.
+    proof
+        Untrusted bytes.
+
+    Returns
+    -------
+    bool
+        Whether the proof holds.
+
+    Raises
+    ------
+    InvalidEncoding, InvalidPoint, InvalidScalar
+        The proof does not decode.
+    """
+    decoded = FoldingProof.decode(proof, gens.columns)
+    folds, y = decoded.replay(transcript)
+    sides = [power for x in folds for power in (x, pow(x, -1, ORDER))]
+    public = from_int([*(-y * side for side in sides), -1, *(-y * weight for weight in weights)])
+    scalars = np.concatenate((_generator_scalars(folds, decoded.responses), public))
+    points = G1Array.concatenate([gens.G, gens.H, decoded.points, commitments])
+    return msm(points, scalars).encode() == INFINITY
+
+
+def _generator_scalars(folds: Sequence[int], responses: Scalars) -> Scalars:
+    """Coefficients of G and H in ``Σ_b z_b·Ĝ_b + z_H·H``, shape (N + 1, 4)."""
+    weights = _core.fold_weights(from_int(folds))
+    blocks = [linear_combination((weights,), response[None]) for response in responses[:-1]]
+    return np.concatenate((np.stack(blocks, axis=1).reshape(-1, 4), responses[-1:]))
+
+
+def _commit(points: G1Array, row: Scalars, blinding_generator: G1Array, blinding: Scalars) -> bytes:
+    scalars = np.concatenate((row, blinding[None]))
+    return msm(G1Array.concatenate([points, blinding_generator]), scalars).encode()
+
+
+def _fold_challenge(transcript: Transcript, left: bytes, right: bytes) -> ShortChallenge:
+    transcript.absorb(Label.LEFT, left)
+    transcript.absorb(Label.RIGHT, right)
+    return transcript.challenge_short(Label.FOLD_CHALLENGE)
+
+
+def _final_challenge(transcript: Transcript, mask_commitment: bytes) -> int:
+    transcript.absorb(Label.MASK_COMMITMENT, mask_commitment)
+    return transcript.challenge_scalar(Label.FINAL_CHALLENGE)
