@@ -42,8 +42,8 @@ def commit_lanes(values: NDArray[np.int16], blindings: Scalars, layout: Layout, 
 
     Notes
     -----
-    Runs on all threads without the GIL. The memory access of Pippenger's buckets depends on the values: code on
-    the same core that watches the caches could learn about them.
+    Runs on all threads without the GIL. The memory access of Pippenger's buckets depends on the values: other
+    code on the same core that watches the caches could learn about them.
     """
     if values.dtype != np.int16 or values.shape != (layout.dimension,):
         raise InvalidParameter(
