@@ -4,6 +4,7 @@ if(protos)
   set(pb_dir ${CMAKE_CURRENT_BINARY_DIR}/_pb)
   add_custom_command(
     OUTPUT ${pb_dir}/.stamp
+    COMMAND ${CMAKE_COMMAND} -E rm -rf ${pb_dir}  # what a removed .proto left behind
     COMMAND ${CMAKE_COMMAND} -E make_directory ${pb_dir}
     COMMAND ${Python_EXECUTABLE} ${PROJECT_SOURCE_DIR}/cmake/generate_pb.py ${PROJECT_SOURCE_DIR}/proto ${pb_dir}
     COMMAND ${CMAKE_COMMAND} -E touch ${pb_dir}/.stamp
