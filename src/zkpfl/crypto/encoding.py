@@ -299,11 +299,9 @@ def pack(values: NDArray[np.int16] | NDArray[np.int64], layout: Layout) -> Scala
         If a value does not fit in a lane, ``[-2^(w-1), 2^(w-1))``.
     """
     if values.dtype not in (np.int16, np.int64) or values.shape != (layout.dimension,):
-        wanted = f"int16 or int64 of shape ({layout.dimension},)"
-        raise InvalidParameter(
-            f"must be {wanted}, got {values.dtype} of shape {values.shape}", field="values"
-        )
-    contiguous: NDArray[np.int16] | NDArray[np.int64] = np.ascontiguousarray(values)
+        wanted, actual = f"int16 or int64 of shape ({layout.dimension},)", f"{values.dtype} of {values.shape}"
+        raise InvalidParameter(f"must be {wanted}, got {actual}", field="values")
+    contiguous = values if values.flags.c_contiguous else values.copy()
     return _core.pack(contiguous, layout.columns, layout.lanes, layout.lane_width)
 
 

@@ -134,7 +134,7 @@ def interpolate_at_zero(shares: Mapping[int, Scalars]) -> Scalars:
 
 
 def share_commitments(submission: G1Array, layout: Layout, committee: Committee, node: int) -> G1Array:
-    """Commitments to the rows of node ``j``'s share: ``E_(j,p) = Σ_(k<t) λ_(j,k)·E_(k,p)``, ``E_(0,p) = D_p``.
+    """Commitments to the rows of node ``j``'s share: ``E_(j,p) = Σ_(k<t) λ_(j,k)·E_(k,p)``, ``E_0 = D``.
 
     Parameters
     ----------
@@ -193,8 +193,8 @@ class _Received:
 class ShareCheck:
     """A node's check of all shares of a round, batched: one fixed-base MSM of N + 1 if all are good.
 
-    Each row gets a secret random 128-bit weight, so a bad share passes with probability 2^-128. If the sum over
-    all trainers fails, bisection finds the faulty trainers and then the first failing row of each.
+    Each row gets a secret random 128-bit weight, so a bad share passes with probability 2^-128. If the sum
+    over all trainers fails, bisection finds the faulty trainers and then the first failing row of each.
 
     Parameters
     ----------
