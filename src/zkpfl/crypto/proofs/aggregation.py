@@ -156,7 +156,7 @@ def _powers(e: int, count: int) -> list[int]:
 def _hedged_masks(transcript: Transcript, witness: Witness, gens: Generators) -> Scalars:
     """Masks from SHAKE256 keyed by OS randomness, witness digest and transcript state."""
     rows = check_scalars(witness.rows, (None, None), field="witness")
-    key = os.urandom(32) + hashlib.sha256(rows).digest() + transcript.state
+    key = os.urandom(32) + hashlib.sha256(rows.data).digest() + transcript.state
     requests = iter(range(256))
 
     def source(count: int) -> bytes:
