@@ -111,9 +111,8 @@ def prepare_submission(
         [pack(values, layout), packed_blindings(blindings, layout)[:, np.newaxis, :]], axis=1
     )
     seeds, seeded_rows, seeded_commitments = (seeded or SeededShares(plan)).take()
-    points = commit_lanes(values, blindings, layout, plan.generators)
-    for row_commitments in seeded_commitments:
-        points = points.concat(row_commitments)
+    lanes = commit_lanes(values, blindings, layout, plan.generators)
+    points = G1Array.concatenate([lanes, *seeded_commitments])
     root = commitment_root(points)
     matrices = split(secret, seeds, plan.committee)
     shares = []
