@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Self
@@ -15,9 +13,10 @@ from zkpfl.crypto.bls import BlsSecretKey
 from zkpfl.crypto.sealing import EncryptionKey, generate_encryption_key
 from zkpfl.crypto.signatures import AccountKey
 from zkpfl.errors import InvalidEncoding, InvalidParameter
+from zkpfl.roles.secret_file import MAX_FILE_BYTES, malformed, read_secret, write_secret
 
 _FORMAT = "zkpfl-identity-1"
-_MAX_FILE_BYTES = 4096
+_FIELD = "identity"
 
 
 @dataclass(frozen=True)
@@ -68,16 +67,7 @@ class Identity:
         InvalidParameter
             The file exists or cannot be written.
         """
-        text = json.dumps(self._secrets(), indent=2) + "\n"
-        try:
-            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _write_private(path, text)
-        except FileExistsError:
-            raise _unusable(
-                path, "exists already", "choose another file: keys are never overwritten"
-            ) from None
-        except OSError as error:
-            raise _unusable(path, error.strerror or "cannot be written", None) from error
+        write_secret(path, json.dumps(self._secrets(), indent=2) + "\n", field=_FIELD)
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -88,7 +78,8 @@ class Identity:
         InvalidParameter
             The file is missing, readable by others, or not a key file; the hint says what to do.
         """
-        return cls._from_secrets(path, _parse(path, _read_private(path)))
+        text = read_secret(path, field=_FIELD, missing_hint="make one with: zkpfl keys new")
+        return cls._from_secrets(path, _parse(path, text))
 
     def public(self) -> dict[str, str]:
         """What others may know, for printing: address, public encryption key, a zk-node's public BLS key."""
@@ -116,60 +107,17 @@ class Identity:
         try:
             return cls(AccountKey.from_bytes(account), EncryptionKey.from_bytes(encryption), keys["bls"])
         except InvalidParameter:
-            raise _malformed(path) from None
-
-
-def _write_private(path: Path, text: str) -> None:
-    """Make a new file with mode 0600 and these contents, or none at all."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii") as file:
-        try:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        except BaseException:
-            path.unlink()
-            raise
-    directory = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)
-
-
-def _read_private(path: Path) -> str:
-    """Contents of a regular file that is closed to group and others, checked on the opened file itself."""
-    try:
-        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
-            mode = os.fstat(file.fileno()).st_mode
-            if not stat.S_ISREG(mode):
-                raise _malformed(path)
-            if mode & 0o077:
-                raise _unusable(
-                    path, f"others can read it (mode {mode & 0o777:04o})", f"run: chmod 600 {path}"
-                )
-            return file.read(_MAX_FILE_BYTES + 1).decode("ascii", "replace")
-    except FileNotFoundError:
-        raise _unusable(path, "does not exist", "make one with: zkpfl keys new") from None
-    except OSError as error:
-        raise _unusable(path, error.strerror or "cannot be read", None) from error
+            raise malformed(path, field=_FIELD) from None
 
 
 def _parse(path: Path, text: str) -> dict[str, bytes | None]:
     try:
         document = json.loads(text)
         if not isinstance(document, dict) or document.pop("format", None) != _FORMAT:
-            raise _malformed(path)
-        if document.keys() != {"account", "encryption", "bls"} or len(text) > _MAX_FILE_BYTES:
-            raise _malformed(path)
+            raise malformed(path, field=_FIELD)
+        if document.keys() != {"account", "encryption", "bls"} or len(text) > MAX_FILE_BYTES:
+            raise malformed(path, field=_FIELD)
         return {name: None if value is None else bytes.fromhex(value) for name, value in document.items()}
     except (ValueError, TypeError, RecursionError):
         # The chained error would quote the file, and so the keys.
-        raise _malformed(path) from None
-
-
-def _malformed(path: Path) -> InvalidParameter:
-    return _unusable(path, "not a zkPFL key file", "restore it from a backup or make a new one")
-
-
-def _unusable(path: Path, reason: str, hint: str | None) -> InvalidParameter:
-    return InvalidParameter(f"{path}: {reason}", field="identity", hint=hint)
+        raise malformed(path, field=_FIELD) from None

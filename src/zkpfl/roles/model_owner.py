@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import threading
 from dataclasses import dataclass
 
@@ -105,7 +104,7 @@ class ModelOwnerRole:
         order
             Terms and committee.
         job_key
-            32 bytes from `new_job_key`, saved by the caller before. Secret.
+            32 bytes from `roles.job_key`, saved by the caller before. Secret.
         """
         sealed = self._store.put(seal(job_key, bundle.to_bytes(), context=BUNDLE_CONTEXT))
         manifest = JobManifest(
@@ -203,8 +202,3 @@ class _OwnerDuty:
 
     def _on_fault(self, error: ZkpflError) -> None:
         self._report(fault_event(error, self._job_id, None))
-
-
-def new_job_key() -> bytes:
-    """A fresh job key, 32 bytes. Secret."""
-    return secrets.token_bytes(32)

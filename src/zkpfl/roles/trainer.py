@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from dataclasses import dataclass
 
@@ -13,7 +14,8 @@ from numpy.typing import NDArray
 
 from zkpfl.crypto.encoding import encode_integers, encode_update
 from zkpfl.crypto.sealing import open_from
-from zkpfl.errors import JobFailed, NotAuthorized, WrongContext, ZkpflError
+from zkpfl.errors import InvalidData, JobFailed, NotAuthorized, WrongContext, ZkpflError
+from zkpfl.learning.recipe import Recipe
 from zkpfl.learning.records import Records
 from zkpfl.learning.statistics import local_statistics, to_fixed
 from zkpfl.learning.training import local_seed, train_locally
@@ -47,12 +49,16 @@ class TrainerSettings:
         Registered if the account is not registered yet, in base units.
     seed
         Makes local training and rounding reproducible; None draws from the operating system.
+    stream
+        Number of this trainer's random streams under ``seed``; None takes the number under which it joined, which
+        may differ from run to run.
     device
         ``cpu`` or ``cuda``.
     """
 
     stake: int
     seed: int | None = None
+    stream: int | None = None
     device: str = "cpu"
 
 
@@ -67,8 +73,8 @@ class TrainerRole:
         Content-addressed storage.
     identity
         Account and encryption key.
-    records
-        The trainer's own records; they never leave this process.
+    load_records
+        Gives the trainer's own records for the job's recipe; they never leave this process.
     job_id
         The job.
     settings
@@ -82,7 +88,7 @@ class TrainerRole:
         ledger: LedgerClient,
         store: Store,
         identity: Identity,
-        records: Records,
+        load_records: Callable[[Recipe], Records],
         job_id: int,
         settings: TrainerSettings,
         report: Reporter,
@@ -90,7 +96,8 @@ class TrainerRole:
         self._ledger = ledger
         self._store = store
         self._identity = identity
-        self._records = records
+        self._load_records = load_records
+        self._records: Records | None = None
         self._job_id = job_id
         self._settings = settings
         self._report = report
@@ -112,6 +119,8 @@ class TrainerRole:
             The job no longer recruits and this account is not in it.
         WrongContext
             The owner's bundle, manifest and terms contradict each other.
+        InvalidData
+            The trainer's records do not fit the job's recipe.
         """
         try:
             self._register()
@@ -168,20 +177,22 @@ class TrainerRole:
             context = job_key_context(self._ledger.chain_id, self._ledger.contract, self._job_id, address)
             job_key = open_from(self._identity.encryption, wrapped, context=context)
             self._member = Member(self._reader, self._store, job_key, self._on_fault)
-            self._check_records(self._member)
+            self._records = self._checked_records(self._member)
             self._report(RoleEvent("model_received", self._job_id))
         self._member.catch_up(job)
         return True
 
-    def _check_records(self, member: Member) -> None:
-        expected, got = len(member.bundle.recipe.features), self._records.features.shape[1]
+    def _checked_records(self, member: Member) -> Records:
+        records = self._load_records(member.bundle.recipe)
+        expected, got = len(member.bundle.recipe.features), records.features.shape[1]
         if expected != got:
-            raise WrongContext(
+            raise InvalidData(
                 f"the model takes {expected} features, the data has {got}",
                 party=f"trainer {self._number}",
                 field="data",
                 hint="choose the columns that the job's recipe names",
             )
+        return records
 
     def _step_round(self, job: Job) -> None:
         number = job.current_round
@@ -211,7 +222,7 @@ class TrainerRole:
         self._report(RoleEvent("submitted", self._job_id, number, fields))
 
     def _values(self, plan: RoundPlan, kind: RoundKind) -> NDArray[np.int16]:
-        member, records = self._require_member(), self._records
+        member, records = self._require_member(), self._require_records()
         if kind is RoundKind.STATISTICS:
             return encode_integers(to_fixed(local_statistics(records.features)), plan.layout.value_bits)
         training_round = member.training_rounds + 1
@@ -219,8 +230,9 @@ class TrainerRole:
         if run_seed is None:
             training, rounding = secrets.randbits(63), secrets.token_bytes(32)
         else:
-            training = local_seed(run_seed, training_round, self._own_number)
-            rounding = rounding_seed(run_seed, training_round, self._own_number)
+            stream = self._own_number if self._settings.stream is None else self._settings.stream
+            training = local_seed(run_seed, training_round, stream)
+            rounding = rounding_seed(run_seed, training_round, stream)
         update = train_locally(
             member.model,
             member.weights,
@@ -297,6 +309,11 @@ class TrainerRole:
         if self._member is None:
             raise JobFailed("the job key has not arrived")
         return self._member
+
+    def _require_records(self) -> Records:
+        if self._records is None:
+            raise JobFailed("the model has not arrived, so no records are loaded")
+        return self._records
 
     def _on_fault(self, error: ZkpflError) -> None:
         self._report(fault_event(error, self._job_id, None))
