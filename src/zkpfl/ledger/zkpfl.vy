@@ -1,0 +1,1123 @@
+# pragma version 0.4.3
+# pragma evm-version prague
+"""
+@title zkPFL ledger: accounts, jobs, rounds and rewards of docs/spec.md §6 and §9
+@notice Amounts are in base units of the token (1 MPC = 10**18), times in seconds of the chain's clock, accuracies
+        in parts per million, factors in units of 10**-18. Bit i of a set of trainers is the i-th that joined, bit
+        j-1 of a set of nodes is node j of the committee. A call is in time strictly before the deadline of its
+        phase; from the deadline on, `advance` moves the job.
+@dev Every refusal has a reason in snake_case. The token is trusted: it moves what it says or reverts. State is
+     written before the token is called.
+"""
+
+from ethereum.ercs import IERC20
+
+interface BlsVerifier:
+    def verify_possession(digest: bytes32, signature: Bytes[128], key: Bytes[256]) -> bool: view
+    def verify_attestation(
+        digest: bytes32, signature: Bytes[128], keys: DynArray[Bytes[256], 10]
+    ) -> bool: view
+
+
+# Roles of an account
+NODE: constant(uint256) = 1
+TRAINER: constant(uint256) = 2
+
+# Status of a job
+RECRUITING: constant(uint256) = 1
+RUNNING: constant(uint256) = 2
+DONE: constant(uint256) = 3
+FAILED: constant(uint256) = 4
+CANCELLED: constant(uint256) = 5
+
+# Phase of a round; those with a deadline have their duration at the same place in `Terms.durations`, after join
+COLLECT: constant(uint256) = 1
+CHECK: constant(uint256) = 2
+AGGREGATE: constant(uint256) = 3
+ATTEST: constant(uint256) = 4
+SCORE: constant(uint256) = 5
+CLOSED: constant(uint256) = 6
+ABORTED: constant(uint256) = 7
+
+# Kind of a round
+STATISTICS: constant(uint256) = 1
+TRAINING: constant(uint256) = 2
+
+MAX_TRAINERS: constant(uint256) = 256
+MAX_NODES: constant(uint256) = 10
+MAX_ROUNDS: constant(uint256) = 1000
+MAX_FAILURES: constant(uint256) = 3
+MAX_PHASE: constant(uint256) = 30 * 86400  # a stake cannot be bound for ever by a job that never ends
+MAX_LIFETIME: constant(uint256) = 366 * 86400
+MAX_AMOUNT: constant(uint256) = 2**128 - 1  # so that no product below overflows and no settlement can revert
+MILLION: constant(uint256) = 10**6
+ONE: constant(uint256) = 10**18
+
+
+struct Account:
+    role: uint256
+    stake: uint256
+    serving: uint256  # unfinished jobs
+    withdrawable_at: uint256  # 0 until `unstake`
+    encryption_key: bytes32
+    bls_key: Bytes[256]
+    endpoint: String[128]
+
+struct Terms:
+    training_rounds: uint256
+    statistics: bool
+    target: uint256
+    baseline: uint256
+    threshold: uint256
+    quorum: uint256
+    max_trainers: uint256
+    durations: uint256[6]  # join, collect, check, aggregate, attest, score
+    deadline: uint256
+    bundle: bytes32
+    member_key: bytes32
+
+struct Job:
+    owner: address
+    status: uint256
+    fee: uint256
+    escrow: uint256
+    join_deadline: uint256
+    current_round: uint256
+    statistics_done: bool
+    trained: uint256
+    failures: uint256  # in a row
+    best: uint256
+    checkpoint: bytes32
+    absent_trainers: uint256
+    absent_nodes: uint256
+
+struct Round:
+    kind: uint256
+    phase: uint256
+    opened: uint256
+    collect_deadline: uint256
+    deadline: uint256
+    submitted: uint256
+    reported: uint256
+    accepted: uint256
+    quorum: uint256
+    delivered: uint256
+    signers: uint256
+    aggregate_root: bytes32
+    scored: uint256
+    checkpoint: bytes32  # the one with most stake behind it so far; final when the round is closed
+    accuracy: uint256
+
+struct Submission:
+    commitment_root: bytes32
+    manifest: bytes32
+    time: uint256
+
+struct Post:
+    share_root: bytes32
+    manifest: bytes32
+
+struct Score:
+    checkpoint: bytes32
+    accuracy: uint256
+
+
+event NodeRegistered:
+    account: indexed(address)
+    bls_key: Bytes[256]
+    encryption_key: bytes32
+    endpoint: String[128]
+
+event TrainerRegistered:
+    account: indexed(address)
+    encryption_key: bytes32
+
+event Staked:
+    account: indexed(address)
+    amount: uint256
+
+event Unstaking:
+    account: indexed(address)
+    withdrawable_at: uint256
+
+event Unstaked:
+    account: indexed(address)
+    amount: uint256
+
+event JobCreated:
+    job: indexed(uint256)
+    owner: indexed(address)
+    fee: uint256
+    join_deadline: uint256
+    terms: Terms
+    committee: DynArray[address, MAX_NODES]
+
+event Joined:
+    job: indexed(uint256)
+    trainer: indexed(address)
+    index: uint256
+
+event KeyGranted:
+    job: indexed(uint256)
+    trainer: indexed(address)
+    digest: bytes32
+
+event RoundStarted:
+    job: indexed(uint256)
+    round: indexed(uint256)
+    kind: uint256
+    opened: uint256
+    collect_deadline: uint256
+
+event Submitted:
+    job: indexed(uint256)
+    round: indexed(uint256)
+    trainer: indexed(address)
+    commitment_root: bytes32
+    manifest: bytes32
+    time: uint256
+
+event Reported:
+    job: indexed(uint256)
+    round: indexed(uint256)
+    node: indexed(address)
+    accepted: uint256
+
+event AcceptedSetFixed:
+    job: indexed(uint256)
+    round: indexed(uint256)
+    accepted: uint256
+    quorum: uint256
+
+event AggregatePosted:
+    job: indexed(uint256)
+    round: indexed(uint256)
+    node: indexed(address)
+    share_root: bytes32
+    manifest: bytes32
+
+event Attested:
+    job: indexed(uint256)
+    round: indexed(uint256)
+    aggregate_root: bytes32
+    delivered: uint256
+    signers: uint256
+    signature: Bytes[128]
+
+event Scored:
+    job: indexed(uint256)
+    round: indexed(uint256)
+    trainer: indexed(address)
+    checkpoint: bytes32
+    accuracy: uint256
+    stake: uint256
+
+event Rewarded:
+    job: indexed(uint256)
+    round: indexed(uint256)
+    account: indexed(address)
+    role: uint256
+    amount: uint256
+    time_factor: uint256
+    accuracy_factor: uint256
+
+event Slashed:
+    job: indexed(uint256)
+    round: indexed(uint256)
+    node: indexed(address)
+    stake: uint256  # before
+    amount: uint256
+
+event RoundClosed:
+    job: indexed(uint256)
+    round: indexed(uint256)
+    checkpoint: bytes32
+    accuracy: uint256
+    improved: bool
+
+event RoundFailed:
+    job: indexed(uint256)
+    round: indexed(uint256)
+    reason: String[32]
+
+event JobEnded:
+    job: indexed(uint256)
+    status: uint256
+    refund: uint256
+
+event Claimed:
+    job: indexed(uint256)
+    account: indexed(address)
+    amount: uint256
+
+
+TOKEN: public(immutable(IERC20))
+VERIFIER: public(immutable(BlsVerifier))
+UNBONDING: public(immutable(uint256))
+MIN_NODE_STAKE: public(immutable(uint256))
+MIN_TRAINER_STAKE: public(immutable(uint256))
+MIN_FEE: public(immutable(uint256))
+
+account: public(HashMap[address, Account])
+bls_key_owner: public(HashMap[bytes32, address])
+job_count: public(uint256)
+job: public(HashMap[uint256, Job])
+terms: public(HashMap[uint256, Terms])
+round: public(HashMap[uint256, HashMap[uint256, Round]])
+key_grant: public(HashMap[uint256, HashMap[address, bytes32]])
+owed: public(HashMap[uint256, HashMap[address, uint256]])
+_committee: HashMap[uint256, DynArray[address, MAX_NODES]]
+_trainers: HashMap[uint256, DynArray[address, MAX_TRAINERS]]
+_number: HashMap[uint256, HashMap[address, uint256]]  # 1 + index in the committee or among the trainers
+_submissions: HashMap[uint256, HashMap[uint256, HashMap[uint256, Submission]]]
+_reports: HashMap[uint256, HashMap[uint256, HashMap[uint256, uint256]]]
+_posts: HashMap[uint256, HashMap[uint256, HashMap[uint256, Post]]]
+_scores: HashMap[uint256, HashMap[uint256, HashMap[uint256, Score]]]
+_support: HashMap[uint256, HashMap[uint256, HashMap[bytes32, uint256]]]
+
+
+@deploy
+def __init__(
+    token: IERC20,
+    verifier: BlsVerifier,
+    unbonding: uint256,
+    min_node_stake: uint256,
+    min_trainer_stake: uint256,
+    min_fee: uint256,
+):
+    assert token.address != empty(address), "no_token"
+    assert verifier.address != empty(address), "no_verifier"
+    assert unbonding <= MAX_LIFETIME, "unbonding_out_of_range"
+    assert min(min_node_stake, min(min_trainer_stake, min_fee)) > 0, "minimum_is_zero"
+    TOKEN = token
+    VERIFIER = verifier
+    UNBONDING = unbonding
+    MIN_NODE_STAKE = min_node_stake
+    MIN_TRAINER_STAKE = min_trainer_stake
+    MIN_FEE = min_fee
+
+
+# Accounts (§9.1)
+
+
+@external
+def register_node(
+    bls_key: Bytes[256],
+    possession: Bytes[128],
+    encryption_key: bytes32,
+    endpoint: String[128],
+    stake: uint256,
+):
+    self._require(len(endpoint) > 0, "no_endpoint")
+    self._claim_bls_key(bls_key, possession)
+    self._register(NODE, encryption_key, stake, MIN_NODE_STAKE)
+    self.account[msg.sender].bls_key = bls_key
+    self.account[msg.sender].endpoint = endpoint
+    log NodeRegistered(account=msg.sender, bls_key=bls_key, encryption_key=encryption_key, endpoint=endpoint)
+    self._receive(stake)
+
+
+@external
+def register_trainer(encryption_key: bytes32, stake: uint256):
+    self._register(TRAINER, encryption_key, stake, MIN_TRAINER_STAKE)
+    log TrainerRegistered(account=msg.sender, encryption_key=encryption_key)
+    self._receive(stake)
+
+
+@external
+def unstake():
+    self._require(self.account[msg.sender].role != 0, "not_registered")
+    self._require(self.account[msg.sender].withdrawable_at == 0, "already_unstaking")
+    withdrawable_at: uint256 = block.timestamp + UNBONDING
+    self.account[msg.sender].withdrawable_at = withdrawable_at
+    log Unstaking(account=msg.sender, withdrawable_at=withdrawable_at)
+
+
+@external
+def withdraw_stake():
+    withdrawable_at: uint256 = self.account[msg.sender].withdrawable_at
+    self._require(withdrawable_at != 0, "not_unstaking")
+    self._require(self.account[msg.sender].serving == 0, "serving")
+    self._require(block.timestamp >= withdrawable_at, "unbonding")
+    amount: uint256 = self.account[msg.sender].stake
+    self.bls_key_owner[keccak256(self.account[msg.sender].bls_key)] = empty(address)
+    self.account[msg.sender] = empty(Account)
+    log Unstaked(account=msg.sender, amount=amount)
+    self._send(amount)
+
+
+# Jobs (§9.2)
+
+
+@external
+def create_job(terms: Terms, committee: DynArray[address, MAX_NODES], fee: uint256) -> uint256:
+    self._require(fee >= MIN_FEE and fee <= MAX_AMOUNT, "fee_out_of_range")
+    self._check_terms(terms, len(committee))
+    self.job_count += 1
+    job: uint256 = self.job_count
+    self._seat(job, committee)
+    join_deadline: uint256 = block.timestamp + terms.durations[0]
+    self.job[job].owner = msg.sender
+    self.job[job].status = RECRUITING
+    self.job[job].fee = fee
+    self.job[job].escrow = fee
+    self.job[job].join_deadline = join_deadline
+    self.job[job].best = terms.baseline
+    self.terms[job] = terms
+    log JobCreated(
+        job=job, owner=msg.sender, fee=fee, join_deadline=join_deadline, terms=terms, committee=committee
+    )
+    self._receive(fee)
+    return job
+
+
+@external
+def cancel_job(job: uint256):
+    self._require(self.job[job].owner == msg.sender, "not_owner")
+    self._require(self.job[job].status == RECRUITING, "not_recruiting")
+    self._end_job(job, CANCELLED)
+
+
+@external
+def grant_keys(
+    job: uint256, trainers: DynArray[address, MAX_TRAINERS], digests: DynArray[bytes32, MAX_TRAINERS]
+):
+    self._require(self.job[job].owner == msg.sender, "not_owner")
+    self._require(self.job[job].status <= RUNNING, "job_ended")
+    self._require(len(trainers) == len(digests), "length_mismatch")
+    for i: uint256 in range(len(trainers), bound=MAX_TRAINERS):
+        self._trainer_index(job, trainers[i])
+        self.key_grant[job][trainers[i]] = digests[i]
+        log KeyGranted(job=job, trainer=trainers[i], digest=digests[i])
+
+
+@external
+def join(job: uint256):
+    self._require(self.account[msg.sender].role == TRAINER, "not_a_trainer")
+    self._require(self.account[msg.sender].withdrawable_at == 0, "unstaking")
+    self._require(self.job[job].status == RECRUITING, "not_recruiting")
+    self._require(block.timestamp < self.job[job].join_deadline, "deadline_passed")
+    self._require(self._number[job][msg.sender] == 0, "already_joined")
+    self._join(job)
+
+
+@external
+def advance(job: uint256):
+    status: uint256 = self.job[job].status
+    self._require(status == RECRUITING or status == RUNNING, "nothing_to_do")
+    if status == RECRUITING:
+        self._require(block.timestamp >= self.job[job].join_deadline, "nothing_to_do")
+        self._end_recruiting(job)
+    else:
+        round: uint256 = self.job[job].current_round
+        self._require(block.timestamp >= self.round[job][round].deadline, "nothing_to_do")
+        self._pass_deadline(job, round)
+
+
+@external
+def claim(job: uint256):
+    self._require(self.job[job].status > RUNNING, "job_not_ended")
+    amount: uint256 = self.owed[job][msg.sender]
+    self._require(amount > 0, "nothing_owed")
+    self.owed[job][msg.sender] = 0
+    log Claimed(job=job, account=msg.sender, amount=amount)
+    self._send(amount)
+
+
+# Rounds (§9.3)
+
+
+@external
+def submit(job: uint256, round: uint256, commitment_root: bytes32, manifest: bytes32):
+    index: uint256 = self._trainer_index(job, msg.sender)
+    self._require_phase(job, round, COLLECT)
+    self._require(commitment_root != empty(bytes32), "empty_root")
+    self._require(self.round[job][round].submitted & (1 << index) == 0, "already_submitted")
+    self._submit(job, round, index, Submission(
+        commitment_root=commitment_root, manifest=manifest, time=block.timestamp
+    ))
+
+
+@external
+def report(job: uint256, round: uint256, accepted: uint256):
+    index: uint256 = self._node_index(job)
+    self._require_phase(job, round, CHECK)
+    self._require(self.round[job][round].reported & (1 << index) == 0, "already_reported")
+    self._require(accepted & ~self.round[job][round].submitted == 0, "not_submitted")
+    self._report(job, round, index, accepted)
+
+
+@external
+def post_aggregate(job: uint256, round: uint256, share_root: bytes32, manifest: bytes32):
+    index: uint256 = self._node_index(job)
+    self._require_phase(job, round, AGGREGATE)
+    self._require(self.round[job][round].quorum & (1 << index) != 0, "not_in_quorum")
+    self._require(self.round[job][round].delivered & (1 << index) == 0, "already_posted")
+    self._post(job, round, index, Post(share_root=share_root, manifest=manifest))
+
+
+@external
+def attest(job: uint256, round: uint256, aggregate_root: bytes32, signers: uint256, signature: Bytes[128]):
+    self._require_phase(job, round, ATTEST)
+    self._require(signers >> len(self._committee[job]) == 0, "unknown_signer")
+    self._require(self._count(signers) >= self.terms[job].threshold, "too_few_signers")
+    self._attest(job, round, aggregate_root, signers, signature)
+
+
+@external
+def score(job: uint256, round: uint256, checkpoint: bytes32, accuracy: uint256):
+    index: uint256 = self._trainer_index(job, msg.sender)
+    self._require_phase(job, round, SCORE)
+    self._require(self.round[job][round].accepted & (1 << index) != 0, "not_accepted")
+    self._require(self.round[job][round].scored & (1 << index) == 0, "already_scored")
+    self._require(checkpoint != empty(bytes32), "empty_checkpoint")
+    self._require(accuracy <= MILLION, "accuracy_out_of_range")
+    self._score(job, round, index, checkpoint, accuracy)
+
+
+# Views
+
+
+@external
+@view
+def committee(job: uint256) -> DynArray[address, MAX_NODES]:
+    return self._committee[job]
+
+
+@external
+@view
+def trainers(job: uint256) -> DynArray[address, MAX_TRAINERS]:
+    return self._trainers[job]
+
+
+@external
+@view
+def submissions(job: uint256, round: uint256) -> DynArray[Submission, MAX_TRAINERS]:
+    found: DynArray[Submission, MAX_TRAINERS] = []
+    for i: uint256 in range(len(self._trainers[job]), bound=MAX_TRAINERS):
+        found.append(self._submissions[job][round][i])
+    return found
+
+
+@external
+@view
+def scores(job: uint256, round: uint256) -> DynArray[Score, MAX_TRAINERS]:
+    found: DynArray[Score, MAX_TRAINERS] = []
+    for i: uint256 in range(len(self._trainers[job]), bound=MAX_TRAINERS):
+        found.append(self._scores[job][round][i])
+    return found
+
+
+@external
+@view
+def reports(job: uint256, round: uint256) -> DynArray[uint256, MAX_NODES]:
+    found: DynArray[uint256, MAX_NODES] = []
+    for j: uint256 in range(len(self._committee[job]), bound=MAX_NODES):
+        found.append(self._reports[job][round][j])
+    return found
+
+
+@external
+@view
+def posts(job: uint256, round: uint256) -> DynArray[Post, MAX_NODES]:
+    found: DynArray[Post, MAX_NODES] = []
+    for j: uint256 in range(len(self._committee[job]), bound=MAX_NODES):
+        found.append(self._posts[job][round][j])
+    return found
+
+
+# Accounts
+
+
+@internal
+def _register(role: uint256, encryption_key: bytes32, stake: uint256, minimum: uint256):
+    self._require(self.account[msg.sender].role == 0, "already_registered")
+    self._require(stake >= minimum and stake <= MAX_AMOUNT, "stake_out_of_range")
+    self._require(encryption_key != empty(bytes32), "no_encryption_key")
+    self.account[msg.sender].role = role
+    self.account[msg.sender].stake = stake
+    self.account[msg.sender].encryption_key = encryption_key
+    log Staked(account=msg.sender, amount=stake)
+
+
+@internal
+def _claim_bls_key(bls_key: Bytes[256], possession: Bytes[128]):
+    key_hash: bytes32 = keccak256(bls_key)
+    self._require(self.bls_key_owner[key_hash] == empty(address), "key_taken")
+    digest: bytes32 = keccak256(
+        abi_encode(keccak256("ZKPFL-V1-POSSESSION"), chain.id, self, msg.sender, key_hash)
+    )
+    valid: bool = staticcall VERIFIER.verify_possession(digest, possession, bls_key)
+    self._require(valid, "bad_possession")
+    self.bls_key_owner[key_hash] = msg.sender
+
+
+@internal
+def _bind(account: address):
+    self.account[account].serving += 1
+
+
+@internal
+def _release(account: address):
+    serving: uint256 = self.account[account].serving - 1
+    self.account[account].serving = serving
+    if serving == 0 and self.account[account].withdrawable_at != 0:
+        # the delay runs from the end of the last job, so that evidence about that job still finds the stake
+        self.account[account].withdrawable_at = block.timestamp + UNBONDING
+
+
+@internal
+def _receive(amount: uint256):
+    ok: bool = extcall TOKEN.transferFrom(msg.sender, self, amount)
+    self._require(ok, "transfer_failed")
+
+
+@internal
+def _send(amount: uint256):
+    ok: bool = extcall TOKEN.transfer(msg.sender, amount)
+    self._require(ok, "transfer_failed")
+
+
+# Life of a job
+
+
+@internal
+@view
+def _check_terms(terms: Terms, nodes: uint256):
+    self._require(terms.threshold >= 2, "threshold_out_of_range")
+    self._require(nodes <= MAX_NODES and nodes + 1 >= 2 * terms.threshold, "committee_size")
+    self._require(terms.quorum >= 2 and terms.quorum <= terms.max_trainers, "quorum_out_of_range")
+    self._require(terms.max_trainers <= MAX_TRAINERS, "max_trainers_out_of_range")
+    self._require(terms.training_rounds <= MAX_ROUNDS, "rounds_out_of_range")
+    self._require(terms.statistics or terms.training_rounds > 0, "rounds_out_of_range")
+    self._require(terms.target <= MILLION, "target_out_of_range")
+    self._require(terms.training_rounds == 0 or terms.baseline < terms.target, "target_out_of_range")
+    for seconds: uint256 in terms.durations:
+        self._require(seconds > 0 and seconds <= MAX_PHASE, "duration_out_of_range")
+    self._require(terms.deadline > block.timestamp + terms.durations[0], "deadline_out_of_range")
+    self._require(terms.deadline <= block.timestamp + MAX_LIFETIME, "deadline_out_of_range")
+
+
+@internal
+def _seat(job: uint256, committee: DynArray[address, MAX_NODES]):
+    number: uint256 = 0
+    for node: address in committee:
+        number += 1
+        self._require(self.account[node].role == NODE, "not_a_node")
+        self._require(self.account[node].withdrawable_at == 0, "unstaking")
+        self._require(self.account[node].stake >= MIN_NODE_STAKE, "stake_out_of_range")
+        self._require(self._number[job][node] == 0, "duplicate_node")
+        self._number[job][node] = number
+        self._bind(node)
+    self._committee[job] = committee
+
+
+@internal
+def _join(job: uint256):
+    index: uint256 = len(self._trainers[job])
+    self._trainers[job].append(msg.sender)
+    self._number[job][msg.sender] = index + 1
+    self._bind(msg.sender)
+    log Joined(job=job, trainer=msg.sender, index=index)
+    if index + 1 == self.terms[job].max_trainers:
+        self._end_recruiting(job)
+
+
+@internal
+def _end_recruiting(job: uint256):
+    if len(self._trainers[job]) < self.terms[job].quorum:
+        self._end_job(job, FAILED)
+    else:
+        self.job[job].status = RUNNING
+        self._start_round(job)
+
+
+@internal
+def _end_job(job: uint256, status: uint256):
+    refund: uint256 = self.job[job].escrow
+    self.job[job].status = status
+    self.job[job].escrow = 0
+    self.owed[job][self.job[job].owner] += refund
+    for node: address in self._committee[job]:
+        self._release(node)
+    for i: uint256 in range(len(self._trainers[job]), bound=MAX_TRAINERS):
+        self._release(self._trainers[job][i])
+    log JobEnded(job=job, status=status, refund=refund)
+
+
+# Life of a round
+
+
+@internal
+def _start_round(job: uint256):
+    if block.timestamp >= self.terms[job].deadline:
+        self._end_job(job, FAILED)
+        return
+    round: uint256 = self.job[job].current_round + 1
+    kind: uint256 = TRAINING
+    if self.terms[job].statistics and not self.job[job].statistics_done:
+        kind = STATISTICS
+    self.job[job].current_round = round
+    self.round[job][round].kind = kind
+    self.round[job][round].opened = block.timestamp
+    self._enter(job, round, COLLECT)
+    self.round[job][round].collect_deadline = self.round[job][round].deadline
+    log RoundStarted(
+        job=job,
+        round=round,
+        kind=kind,
+        opened=block.timestamp,
+        collect_deadline=self.round[job][round].deadline,
+    )
+
+
+@internal
+def _enter(job: uint256, round: uint256, phase: uint256):
+    end: uint256 = block.timestamp + self.terms[job].durations[phase]
+    self.round[job][round].phase = phase
+    self.round[job][round].deadline = min(end, self.terms[job].deadline)
+
+
+@internal
+def _pass_deadline(job: uint256, round: uint256):
+    phase: uint256 = self.round[job][round].phase
+    if phase == SCORE:
+        self._close_round(job, round)
+    elif block.timestamp >= self.terms[job].deadline:
+        self.round[job][round].phase = ABORTED
+        log RoundFailed(job=job, round=round, reason="job_deadline")
+        self._end_job(job, FAILED)
+    elif phase == COLLECT:
+        self._end_collect(job, round)
+    elif phase == CHECK:
+        self._end_check(job, round)
+    elif phase == AGGREGATE:
+        self._end_aggregate(job, round)
+    else:
+        self._fail_round(job, round, "not_attested")
+
+
+@internal
+def _fail_round(job: uint256, round: uint256, reason: String[32]):
+    self.round[job][round].phase = ABORTED
+    self.job[job].failures += 1
+    log RoundFailed(job=job, round=round, reason=reason)
+    if self.job[job].failures == MAX_FAILURES:
+        self._end_job(job, FAILED)
+    else:
+        self._start_round(job)
+
+
+@internal
+def _submit(job: uint256, round: uint256, index: uint256, submission: Submission):
+    submitted: uint256 = self.round[job][round].submitted | (1 << index)
+    self._submissions[job][round][index] = submission
+    self.round[job][round].submitted = submitted
+    log Submitted(
+        job=job,
+        round=round,
+        trainer=msg.sender,
+        commitment_root=submission.commitment_root,
+        manifest=submission.manifest,
+        time=submission.time,
+    )
+    if submitted | self.job[job].absent_trainers == self._everyone(len(self._trainers[job])):
+        self._end_collect(job, round)
+
+
+@internal
+def _end_collect(job: uint256, round: uint256):
+    submitted: uint256 = self.round[job][round].submitted
+    if self._count(submitted) < self.terms[job].quorum:
+        # so few that absence says little about those who are missing: wait for everyone again
+        self.job[job].absent_trainers = 0
+        self._fail_round(job, round, "too_few_submissions")
+    else:
+        self.job[job].absent_trainers = self._everyone(len(self._trainers[job])) & ~submitted
+        self._enter(job, round, CHECK)
+
+
+@internal
+def _report(job: uint256, round: uint256, index: uint256, accepted: uint256):
+    reported: uint256 = self.round[job][round].reported | (1 << index)
+    self._reports[job][round][index] = accepted
+    self.round[job][round].reported = reported
+    log Reported(job=job, round=round, node=msg.sender, accepted=accepted)
+    if reported | self.job[job].absent_nodes == self._everyone(len(self._committee[job])):
+        self._end_check(job, round)
+
+
+@internal
+def _end_check(job: uint256, round: uint256):
+    reported: uint256 = self.round[job][round].reported
+    if self._count(reported) < self.terms[job].threshold:
+        self.job[job].absent_nodes = 0
+        self._fail_round(job, round, "too_few_reports")
+        return
+    self.job[job].absent_nodes = self._everyone(len(self._committee[job])) & ~reported
+    accepted: uint256 = 0
+    quorum: uint256 = 0
+    accepted, quorum = self._choose_accepted(job, round, reported)
+    if self._count(accepted) < self.terms[job].quorum:
+        self._fail_round(job, round, "too_few_accepted")
+        return
+    self.round[job][round].accepted = accepted
+    self.round[job][round].quorum = quorum
+    log AcceptedSetFixed(job=job, round=round, accepted=accepted, quorum=quorum)
+    self._enter(job, round, AGGREGATE)
+
+
+@internal
+@view
+def _choose_accepted(job: uint256, round: uint256, reported: uint256) -> (uint256, uint256):
+    """
+    @notice The group of at least `threshold` reporting nodes whose common set is largest, and that set (§6).
+    @dev Groups come in ascending order, so that the lowest wins among equals. `common[group]` follows from the
+         group without its highest node: at most 1023 steps.
+    """
+    threshold: uint256 = self.terms[job].threshold
+    common: uint256[1024] = empty(uint256[1024])
+    common[0] = max_value(uint256)
+    node: uint256 = 0
+    report: uint256 = self._reports[job][round][0]
+    best: uint256 = 0
+    best_rank: uint256 = 0
+    for group: uint256 in range(1, 1 << len(self._committee[job]), bound=1023):
+        if group == 2 << node:
+            node += 1
+            report = self._reports[job][round][node]
+        if group & ~reported != 0:
+            continue
+        common[group] = common[group ^ (1 << node)] & report
+        nodes: uint256 = self._count(group)
+        if nodes >= threshold:
+            rank: uint256 = 16 * self._count(common[group]) + nodes
+            if rank > best_rank:
+                best = group
+                best_rank = rank
+    return common[best], best
+
+
+@internal
+def _post(job: uint256, round: uint256, index: uint256, post: Post):
+    delivered: uint256 = self.round[job][round].delivered | (1 << index)
+    self._posts[job][round][index] = post
+    self.round[job][round].delivered = delivered
+    log AggregatePosted(
+        job=job, round=round, node=msg.sender, share_root=post.share_root, manifest=post.manifest
+    )
+    if delivered == self.round[job][round].quorum:
+        self._enter(job, round, ATTEST)
+
+
+@internal
+def _end_aggregate(job: uint256, round: uint256):
+    delivered: uint256 = self.round[job][round].delivered
+    self._slash(job, round, self.round[job][round].quorum & ~delivered)
+    if self._count(delivered) < self.terms[job].threshold:
+        self._fail_round(job, round, "too_few_aggregates")
+    else:
+        self._enter(job, round, ATTEST)
+
+
+@internal
+def _slash(job: uint256, round: uint256, nodes: uint256):
+    for j: uint256 in range(len(self._committee[job]), bound=MAX_NODES):
+        if nodes & (1 << j) != 0:
+            node: address = self._committee[job][j]
+            stake: uint256 = self.account[node].stake
+            amount: uint256 = stake // 10
+            self.account[node].stake = stake - amount
+            self.job[job].escrow += amount
+            log Slashed(job=job, round=round, node=node, stake=stake, amount=amount)
+
+
+@internal
+def _attest(job: uint256, round: uint256, aggregate_root: bytes32, signers: uint256, signature: Bytes[128]):
+    delivered: uint256 = self.round[job][round].delivered
+    digest: bytes32 = keccak256(
+        abi_encode(
+            keccak256("ZKPFL-V1-ATTESTATION"),
+            chain.id,
+            self,
+            job,
+            round,
+            self.round[job][round].accepted,
+            aggregate_root,
+            delivered,
+            self._posts_hash(job, round, delivered),
+        )
+    )
+    keys: DynArray[Bytes[256], MAX_NODES] = self._keys(job, signers)
+    valid: bool = staticcall VERIFIER.verify_attestation(digest, signature, keys)
+    self._require(valid, "bad_signature")
+    self.round[job][round].aggregate_root = aggregate_root
+    self.round[job][round].signers = signers
+    log Attested(
+        job=job,
+        round=round,
+        aggregate_root=aggregate_root,
+        delivered=delivered,
+        signers=signers,
+        signature=signature,
+    )
+    if self.round[job][round].kind == STATISTICS:
+        self._close_round(job, round)
+    else:
+        self._enter(job, round, SCORE)
+
+
+@internal
+@view
+def _keys(job: uint256, signers: uint256) -> DynArray[Bytes[256], MAX_NODES]:
+    keys: DynArray[Bytes[256], MAX_NODES] = []
+    for j: uint256 in range(len(self._committee[job]), bound=MAX_NODES):
+        if signers & (1 << j) != 0:
+            keys.append(self.account[self._committee[job][j]].bls_key)
+    return keys
+
+
+@internal
+@view
+def _posts_hash(job: uint256, round: uint256, delivered: uint256) -> bytes32:
+    words: DynArray[bytes32, 2 * MAX_NODES] = []
+    for j: uint256 in range(len(self._committee[job]), bound=MAX_NODES):
+        if delivered & (1 << j) != 0:
+            words.append(self._posts[job][round][j].share_root)
+            words.append(self._posts[job][round][j].manifest)
+    # without the length that the encoding of an array begins with
+    return keccak256(slice(abi_encode(words, ensure_tuple=False), 32, 32 * len(words)))
+
+
+@internal
+def _score(job: uint256, round: uint256, index: uint256, checkpoint: bytes32, accuracy: uint256):
+    stake: uint256 = self.account[msg.sender].stake
+    scored: uint256 = self.round[job][round].scored | (1 << index)
+    self._scores[job][round][index] = Score(checkpoint=checkpoint, accuracy=accuracy)
+    self.round[job][round].scored = scored
+    self._support_checkpoint(job, round, checkpoint, stake)
+    log Scored(
+        job=job, round=round, trainer=msg.sender, checkpoint=checkpoint, accuracy=accuracy, stake=stake
+    )
+    if scored == self.round[job][round].accepted:
+        self._close_round(job, round)
+
+
+@internal
+def _support_checkpoint(job: uint256, round: uint256, checkpoint: bytes32, stake: uint256):
+    support: uint256 = self._support[job][round][checkpoint] + stake
+    self._support[job][round][checkpoint] = support
+    leader: bytes32 = self.round[job][round].checkpoint
+    most: uint256 = self._support[job][round][leader]
+    lower: bool = convert(checkpoint, uint256) < convert(leader, uint256)
+    if support > most or (support == most and lower):
+        self.round[job][round].checkpoint = checkpoint
+
+
+@internal
+def _close_round(job: uint256, round: uint256):
+    self.round[job][round].phase = CLOSED
+    self.job[job].failures = 0
+    if self.round[job][round].kind == STATISTICS:
+        self.job[job].statistics_done = True
+    else:
+        self.job[job].trained += 1
+    accuracy: uint256 = 0
+    if self.round[job][round].scored != 0:
+        accuracy = self._median(job, round)
+        self.round[job][round].accuracy = accuracy
+        self.job[job].checkpoint = self.round[job][round].checkpoint
+    best: uint256 = self.job[job].best
+    self._reward(job, round, accuracy)
+    log RoundClosed(
+        job=job,
+        round=round,
+        checkpoint=self.round[job][round].checkpoint,
+        accuracy=accuracy,
+        improved=accuracy > best,
+    )
+    self._continue(job, accuracy)
+
+
+@internal
+def _continue(job: uint256, accuracy: uint256):
+    rounds: uint256 = self.terms[job].training_rounds
+    if self.job[job].trained == rounds or accuracy >= self.terms[job].target:
+        self._end_job(job, DONE)
+    else:
+        self._start_round(job)
+
+
+@internal
+@view
+def _median(job: uint256, round: uint256) -> uint256:
+    """
+    @notice Stake-weighted lower median of the accuracies of those who scored the round's checkpoint.
+    @dev Bisection over the value: 20 passes whatever the order, so nobody can make closing expensive.
+    """
+    checkpoint: bytes32 = self.round[job][round].checkpoint
+    total: uint256 = self._support[job][round][checkpoint]
+    scored: uint256 = self.round[job][round].scored
+    accuracies: DynArray[uint256, MAX_TRAINERS] = []
+    stakes: DynArray[uint256, MAX_TRAINERS] = []
+    for i: uint256 in range(len(self._trainers[job]), bound=MAX_TRAINERS):
+        if scored & (1 << i) != 0 and self._scores[job][round][i].checkpoint == checkpoint:
+            accuracies.append(self._scores[job][round][i].accuracy)
+            stakes.append(self.account[self._trainers[job][i]].stake)
+    low: uint256 = 0
+    high: uint256 = MILLION
+    for _: uint256 in range(20):
+        middle: uint256 = (low + high) // 2
+        reached: uint256 = 0
+        for k: uint256 in range(len(accuracies), bound=MAX_TRAINERS):
+            if accuracies[k] <= middle:
+                reached += stakes[k]
+        if 2 * reached >= total:
+            high = middle
+        else:
+            low = middle + 1
+    return high
+
+
+# Rewards (§9.5)
+
+
+@internal
+def _reward(job: uint256, round: uint256, accuracy: uint256):
+    fee: uint256 = self.job[job].fee
+    rounds: uint256 = self.terms[job].training_rounds
+    nodes_part: uint256 = fee // 5
+    improvement: uint256 = (fee - nodes_part) // 2 if rounds > 0 else 0
+    flat: uint256 = fee - nodes_part - improvement
+    if self.terms[job].statistics:
+        rounds += 1
+    pot: uint256 = flat // rounds
+    best: uint256 = self.job[job].best
+    if accuracy > best:
+        target: uint256 = self.terms[job].target
+        pot += improvement * (min(accuracy, target) - best) // (target - self.terms[job].baseline)
+        self.job[job].best = accuracy
+    paid: uint256 = self._reward_nodes(job, round, nodes_part // rounds)
+    paid += self._reward_trainers(job, round, pot)
+    self.job[job].escrow -= paid
+
+
+@internal
+def _reward_nodes(job: uint256, round: uint256, pot: uint256) -> uint256:
+    delivered: uint256 = self.round[job][round].delivered
+    count: uint256 = self._count(delivered)
+    for j: uint256 in range(len(self._committee[job]), bound=MAX_NODES):
+        if delivered & (1 << j) != 0:
+            self._credit(job, round, self._committee[job][j], NODE, pot // count, ONE, ONE)
+    return pot // count * count
+
+
+@internal
+def _reward_trainers(job: uint256, round: uint256, pot: uint256) -> uint256:
+    accepted: uint256 = self.round[job][round].accepted
+    times: uint256[MAX_TRAINERS] = empty(uint256[MAX_TRAINERS])
+    total: uint256 = 0
+    for i: uint256 in range(len(self._trainers[job]), bound=MAX_TRAINERS):
+        if accepted & (1 << i) != 0:
+            times[i] = self._time_factor(job, round, i)
+            total += times[i] * self._accuracy_factor(job, round, i)
+    paid: uint256 = 0
+    for i: uint256 in range(len(self._trainers[job]), bound=MAX_TRAINERS):
+        if accepted & (1 << i) != 0:
+            factor: uint256 = self._accuracy_factor(job, round, i)
+            amount: uint256 = pot * (times[i] * factor) // total
+            self._credit(job, round, self._trainers[job][i], TRAINER, amount, times[i], factor)
+            paid += amount
+    return paid
+
+
+@internal
+def _credit(
+    job: uint256,
+    round: uint256,
+    account: address,
+    role: uint256,
+    amount: uint256,
+    time_factor: uint256,
+    accuracy_factor: uint256,
+):
+    self.owed[job][account] += amount
+    log Rewarded(
+        job=job,
+        round=round,
+        account=account,
+        role=role,
+        amount=amount,
+        time_factor=time_factor,
+        accuracy_factor=accuracy_factor,
+    )
+
+
+@internal
+@view
+def _time_factor(job: uint256, round: uint256, index: uint256) -> uint256:
+    opened: uint256 = self.round[job][round].opened
+    elapsed: uint256 = self._submissions[job][round][index].time - opened
+    return 11 * ONE // 10 - ONE * elapsed // (5 * (self.round[job][round].collect_deadline - opened))
+
+
+@internal
+@view
+def _accuracy_factor(job: uint256, round: uint256, index: uint256) -> uint256:
+    return ONE
+
+
+# Who and when
+
+
+@internal
+@pure
+def _require(condition: bool, reason: String[32]):
+    # one copy of the code that reverts with a reason: at a hundred bytes each they would not all fit in a contract
+    assert condition, reason
+
+
+@internal
+@view
+def _trainer_index(job: uint256, account: address) -> uint256:
+    number: uint256 = self._number[job][account]
+    self._require(number > 0 and self.account[account].role == TRAINER, "not_joined")
+    return number - 1
+
+
+@internal
+@view
+def _node_index(job: uint256) -> uint256:
+    number: uint256 = self._number[job][msg.sender]
+    self._require(number > 0 and self.account[msg.sender].role == NODE, "not_in_committee")
+    return number - 1
+
+
+@internal
+@view
+def _require_phase(job: uint256, round: uint256, phase: uint256):
+    self._require(self.job[job].status == RUNNING, "job_not_running")
+    self._require(self.job[job].current_round == round, "wrong_round")
+    self._require(self.round[job][round].phase == phase, "wrong_phase")
+    self._require(block.timestamp < self.round[job][round].deadline, "deadline_passed")
+
+
+# Sets
+
+
+@internal
+@pure
+def _everyone(count: uint256) -> uint256:
+    return max_value(uint256) >> (256 - count)
+
+
+@internal
+@pure
+def _count(members: uint256) -> uint256:
+    ones: uint256 = max_value(uint256)
+    x: uint256 = members
+    x = unsafe_sub(x, (x >> 1) & (ones // 3))
+    x = (x & (ones // 5)) + ((x >> 2) & (ones // 5))
+    x = (x + (x >> 4)) & (ones // 17)
+    x = (x + (x >> 8)) & (ones // 257)
+    return unsafe_mul(x, ones // 65535) >> 240
