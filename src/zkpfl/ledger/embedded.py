@@ -16,66 +16,22 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from eth.abc import BlockHeaderAPI, ComputationAPI, ReceiptAPI, SignedTransactionAPI
-from eth.constants import CREATE_CONTRACT_ADDRESS
+from eth.abc import BlockHeaderAPI, ReceiptAPI, SignedTransactionAPI
 from eth.db.atomic import AtomicDB
-from eth.exceptions import HeaderNotFound, Revert, TransactionNotFound
-from eth.vm.spoof import SpoofTransaction
-from eth_bloom.bloom import BloomFilter
+from eth.exceptions import HeaderNotFound, TransactionNotFound
 from eth_utils.exceptions import ValidationError
 
 from zkpfl.errors import InvalidEncoding, InvalidInput, InvalidParameter
-from zkpfl.ledger.evm import BLOCK_GAS_LIMIT, TRANSACTION_GAS_LIMIT, LedgerVM, chain_class
+from zkpfl.ledger.calls import Call, Outcome, execute, least_gas
+from zkpfl.ledger.evm import BLOCK_GAS_LIMIT, TRANSACTION_GAS_LIMIT, chain_class
 from zkpfl.ledger.journal import Journal
+from zkpfl.ledger.logs import ALL_LOGS, LogEntry, LogFilter
 
 MAX_TRANSACTION_BYTES = 128 * 1024
 """Most bytes of a signed transaction, the limit of public nodes."""
 
 _HEAD_KEY = b"v1:canonical_head_hash"
 _CHAIN_ID_KEY = b"zkpfl:chain_id"
-_CALL_STIPEND = 2300
-
-
-@dataclass(frozen=True)
-class Call:
-    """A message to execute without a signature: ``eth_call`` and ``eth_estimateGas``.
-
-    Parameters
-    ----------
-    sender, to
-        20-byte addresses; ``to`` is empty for a contract creation. The sender needs funds only for ``value``.
-    data
-        Calldata or init code.
-    value
-        Wei.
-    gas
-        Gas limit, at most `TRANSACTION_GAS_LIMIT`.
-    """
-
-    sender: bytes = bytes(20)
-    to: bytes = CREATE_CONTRACT_ADDRESS
-    data: bytes = b""
-    value: int = 0
-    gas: int = TRANSACTION_GAS_LIMIT
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What executing a `Call` gave.
-
-    Parameters
-    ----------
-    output
-        Return data; the revert data where ``error`` is "execution reverted".
-    gas_needed
-        Gas charged before refunds.
-    error
-        None on success, "execution reverted", or the name of another EVM error.
-    """
-
-    output: bytes
-    gas_needed: int
-    error: str | None
 
 
 @dataclass(frozen=True)
@@ -85,19 +41,6 @@ class Mined:
     transaction: Any  # SignedTransactionAPI, which lacks half of what every such object has
     receipt: ReceiptAPI
     header: BlockHeaderAPI
-
-
-@dataclass(frozen=True)
-class LogEntry:
-    """An event log: ``topics`` are 256-bit integers; ``log_index`` counts within the block."""
-
-    address: bytes
-    topics: tuple[int, ...]
-    data: bytes
-    block_number: int
-    block_hash: bytes
-    transaction_hash: bytes
-    log_index: int
 
 
 class EmbeddedLedger:
@@ -269,7 +212,7 @@ class EmbeddedLedger:
             transaction.validate()
             transaction.check_signature_validity()
         except Exception as error:  # rlp, py-evm and the curve library raise a dozen unrelated types
-            raise InvalidEncoding(f"not a signed transaction: {error}", field="transaction") from error
+            raise InvalidEncoding(f"not a valid signed transaction: {error}", field="transaction") from error
         return transaction
 
     def _admit(self, transaction: SignedTransactionAPI) -> None:
@@ -366,80 +309,34 @@ class EmbeddedLedger:
         Raises
         ------
         InvalidInput
-            The gas does not cover the calldata, or the sender lacks ``value``.
+            The gas exceeds the limit or does not cover the calldata, or the sender lacks ``value``.
         """
-        if call.gas > TRANSACTION_GAS_LIMIT:
-            raise InvalidInput(f"gas {call.gas} exceeds {TRANSACTION_GAS_LIMIT}", field="gas")
         with self._lock:
-            vm = self._vm(at or self._head)
-            unsigned = vm.create_unsigned_transaction(
-                nonce=vm.state.get_nonce(call.sender),
-                gas_price=0,
-                gas=call.gas,
-                to=call.to,
-                value=call.value,
-                data=call.data,
-            )
-            transaction = SpoofTransaction(unsigned, from_=call.sender)
-            try:
-                computation = vm.state.apply_transaction(transaction)
-            except ValidationError as error:
-                raise InvalidInput(f"refused: {error}", field="call") from error
-            return _outcome(computation, call.gas)
+            return execute(self._vm(at or self._head), call)
 
     def estimate_gas(self, call: Call, at: BlockHeaderAPI | None = None) -> tuple[int, Outcome]:
-        """Return a gas limit within 2 % of the least that suffices, and the outcome with all of ``call.gas``.
-
-        Where the outcome failed the number means nothing. A call may use less gas than it must be
-        given (63/64 rule, refunds, ``gasleft`` checks): a limit counts only after the call succeeded with it.
-        """
-        outcome = self.execute(call, at)
-        if outcome.error is not None:
-            return 0, outcome
-        low, high = outcome.gas_needed - 1, call.gas
-        guess = min(high, (outcome.gas_needed + _CALL_STIPEND) * 64 // 63)
-        while high - low > high // 50:
-            if self._suffices(call, guess, at):
-                high = guess
-            else:
-                low = guess
-            guess = (low + high) // 2
-        return high, outcome
-
-    def _suffices(self, call: Call, gas: int, at: BlockHeaderAPI | None) -> bool:
-        limited = Call(call.sender, call.to, call.data, call.value, gas)
-        try:
-            return self.execute(limited, at).error is None
-        except InvalidInput:
-            return False
+        """Return a gas limit that suffices for a call after block ``at``; see `least_gas`."""
+        with self._lock:
+            return least_gas(lambda limited: self.execute(limited, at), call)
 
     # Logs
 
-    def logs(
-        self,
-        from_block: int,
-        to_block: int,
-        addresses: frozenset[bytes] | None = None,
-        topics: Sequence[frozenset[int] | None] = (),
-    ) -> list[LogEntry]:
-        """Return the event logs of a range of blocks, both ends included.
+    def logs(self, from_block: int, to_block: int, wanted: LogFilter = ALL_LOGS) -> list[LogEntry]:
+        """Return the event logs of a range of blocks, both ends included, in chain order.
 
-        Cost: one header a block, and the receipts of those blocks whose bloom filter matches.
+        Cost: one header a block, and the receipt of those blocks whose bloom filter matches.
 
         Parameters
         ----------
         from_block, to_block
-            Block numbers; what lies beyond the latest block is empty.
-        addresses
-            Contracts to include; None for all.
-        topics
-            For each position the topics to include; None for any.
+            Block numbers; there is nothing beyond the latest block.
+        wanted
+            Contracts and topics.
         """
         found: list[LogEntry] = []
         for number in range(max(from_block, 0), min(to_block, self._head.block_number) + 1):
-            if _may_contain(self._bloom(number), addresses, topics):
-                entries = self.block_logs(number)
-                found.extend(entry for entry in entries if _matches(entry, addresses, topics))
+            if wanted.may_match(self._bloom(number)):
+                found.extend(entry for entry in self.block_logs(number) if wanted.matches(entry))
         return found
 
     def block_logs(self, number: int) -> tuple[LogEntry, ...]:
@@ -469,38 +366,3 @@ class EmbeddedLedger:
             )
             for index, log in enumerate(receipt.logs)
         )
-
-
-def _outcome(computation: ComputationAPI, gas: int) -> Outcome:
-    used = gas - computation.get_gas_remaining()
-    refund = LedgerVM.calculate_net_gas_refund(used, computation.get_gas_refund())
-    # EIP-7623 charges a floor for calldata; py-evm reports by how much that exceeds the gas after refunds.
-    needed = max(used, used - refund + computation.data_floor_gas)
-    error = None
-    if computation.is_error:
-        reverted = isinstance(computation.error, Revert)
-        error = "execution reverted" if reverted else type(computation.error).__name__
-    return Outcome(bytes(computation.output), needed, error)
-
-
-def _may_contain(
-    bloom: int, addresses: frozenset[bytes] | None, topics: Sequence[frozenset[int] | None]
-) -> bool:
-    if not bloom:
-        return False
-    bits = BloomFilter(bloom)
-    if addresses is not None and not any(address in bits for address in addresses):
-        return False
-    return all(
-        wanted is None or any(topic.to_bytes(32, "big") in bits for topic in wanted) for wanted in topics
-    )
-
-
-def _matches(
-    entry: LogEntry, addresses: frozenset[bytes] | None, topics: Sequence[frozenset[int] | None]
-) -> bool:
-    if addresses is not None and entry.address not in addresses:
-        return False
-    if len(entry.topics) < len(topics):
-        return False
-    return all(wanted is None or topic in wanted for topic, wanted in zip(entry.topics, topics, strict=False))

@@ -29,11 +29,14 @@ class Journal(BaseDB):
     def __init__(self, path: Path) -> None:
         self._cache: dict[bytes, bytes] = {}
         self._changes: dict[bytes, bytes | None] = {}
-        self._db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
         try:
-            self._open()
+            self._db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
+            try:
+                self._open()
+            except sqlite3.Error:
+                self._db.close()
+                raise
         except sqlite3.Error as error:
-            self._db.close()
             hint = "stop the other process, or use its URL" if "locked" in str(error) else None
             raise Unavailable(
                 f"cannot open the chain in {path.name}: {error}", party="ledger", field="path", hint=hint

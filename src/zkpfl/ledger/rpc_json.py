@@ -9,15 +9,20 @@ from eth_utils.address import to_checksum_address
 from web3.types import Nonce
 from web3.utils import get_create_address
 
-from zkpfl.ledger.embedded import Call, LogEntry, Mined
+from zkpfl.ledger.calls import Call
+from zkpfl.ledger.embedded import Mined
 from zkpfl.ledger.evm import TRANSACTION_GAS_LIMIT
+from zkpfl.ledger.logs import LogEntry, LogFilter
 
 
 def quantity(value: Any) -> int:
-    """Parse a 0x integer."""
+    """Parse a 0x integer below 2^256."""
     if not isinstance(value, str) or not value.startswith("0x"):
         raise ValueError(f"{str(value)[:80]!r} is not a 0x quantity")
-    return int(value, 16)
+    number = int(value, 16)
+    if number >> 256:
+        raise ValueError("a quantity has at most 256 bits")
+    return number
 
 
 def byte_string(value: Any) -> bytes:
@@ -53,15 +58,19 @@ def call_of(request: Any) -> Call:
     )
 
 
-def address_choices(value: Any) -> frozenset[bytes] | None:
-    """Parse the ``address`` of a log filter: None, one address or a list of them."""
+def log_filter(criteria: Any) -> LogFilter:
+    """Parse the ``address`` and ``topics`` of ``eth_getLogs``."""
+    topics = tuple(_topic_choices(position) for position in criteria.get("topics") or [])
+    return LogFilter(_address_choices(criteria.get("address")), topics)
+
+
+def _address_choices(value: Any) -> frozenset[bytes] | None:
     if value is None:
         return None
     return frozenset(address_of(item) for item in ([value] if isinstance(value, str) else value))
 
 
-def topic_choices(value: Any) -> frozenset[int] | None:
-    """Parse one position of the ``topics`` of a log filter: None, one topic or a list of them."""
+def _topic_choices(value: Any) -> frozenset[int] | None:
     if value is None:
         return None
     items = [value] if isinstance(value, str) else value

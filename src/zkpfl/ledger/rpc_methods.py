@@ -8,19 +8,19 @@ from typing import Any
 from eth.abc import BlockHeaderAPI
 
 from zkpfl.errors import ZkpflError
-from zkpfl.ledger.embedded import EmbeddedLedger, Outcome
+from zkpfl.ledger.calls import Outcome
+from zkpfl.ledger.embedded import EmbeddedLedger
 from zkpfl.ledger.rpc_json import (
-    address_choices,
     address_of,
     byte_string,
     call_of,
     fixed_bytes,
     header_json,
     hexed,
+    log_filter,
     log_json,
     quantity,
     receipt_json,
-    topic_choices,
     transaction_json,
     word,
 )
@@ -141,7 +141,7 @@ class EthMethods:
         return hexed(self._ledger.code(address_of(address), self._header(block)))
 
     def _storage(self, address: Any, slot: Any, block: Any = "latest") -> str:
-        return word(self._ledger.storage(address_of(address), int(slot, 16), self._header(block)))
+        return word(self._ledger.storage(address_of(address), quantity(slot), self._header(block)))
 
     def _nonce(self, address: Any, block: Any = "latest") -> str:
         return hex(self._ledger.nonce(address_of(address), self._header(block)))
@@ -176,9 +176,7 @@ class EthMethods:
         else:
             first = self._bound(criteria.get("fromBlock") or "latest")
             last = self._bound(criteria.get("toBlock") or "latest")
-        addresses = criteria.get("address")
-        topics = [topic_choices(position) for position in criteria.get("topics") or []]
-        entries = self._ledger.logs(first, last, address_choices(addresses), topics)
+        entries = self._ledger.logs(first, last, log_filter(criteria))
         return [log_json(entry) for entry in entries]
 
     def _bound(self, block: Any) -> int:

@@ -18,6 +18,7 @@ from zkpfl.ledger.rpc_methods import EthMethods, RpcError
 
 MAX_BODY_BYTES = 1 << 20
 MAX_BATCH = 100
+MAX_BRACKETS = 4096
 
 _PARSE_ERROR = -32700
 _INVALID_REQUEST = -32600
@@ -80,8 +81,8 @@ class _Front:
         if "Origin" in request.headers or request.content_type != "application/json":
             raise web.HTTPForbidden(text="only application/json from programs, not from web pages")
         try:
-            body = json.loads(await request.text())
-        except (ValueError, RecursionError):  # not UTF-8, not JSON, nested too deeply
+            body = _parsed(await request.text())
+        except ValueError:
             return web.json_response(_failure(None, _PARSE_ERROR, "not JSON"))
         answer = await asyncio.get_running_loop().run_in_executor(self._worker, self._answer, body)
         if answer is None:
@@ -113,6 +114,13 @@ class _Front:
             _log.exception("%s failed", request["method"])
             return _failure(number, _INTERNAL_ERROR, "internal error")
         return {"jsonrpc": "2.0", "id": number, "result": result}
+
+
+def _parsed(text: str) -> Any:
+    # py-evm raises the interpreter's recursion limit to 100000: deep JSON would overflow the real stack.
+    if text.count("[") + text.count("{") > MAX_BRACKETS:
+        raise ValueError("too many brackets")
+    return json.loads(text)
 
 
 def _is_request(request: Any) -> bool:
