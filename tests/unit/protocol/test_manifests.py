@@ -1,0 +1,100 @@
+"""Manifests decode strictly: one spelling, no missing, unknown or oversized part."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from zkpfl.errors import InvalidEncoding
+from zkpfl.params import Layout
+from zkpfl.protocol.manifests import (
+    MAX_MANIFEST_BYTES,
+    AggregateManifest,
+    JobManifest,
+    ShareEntry,
+    SubmissionManifest,
+)
+
+CONTENT_ID = "b" + "a" * 58
+LAYOUT = Layout(dimension=600, norm_bound=40_000)
+
+JOB = JobManifest(CONTENT_ID, training=LAYOUT, statistics=None)
+SUBMISSION = SubmissionManifest(
+    trainer=b"\x01" * 20,
+    commitments=CONTENT_ID,
+    shares=tuple(
+        ShareEntry(node, CONTENT_ID, bytes([node]) * 32, b"\x02" * 32, b"\x03" * 65) for node in (1, 2, 3)
+    ),
+)
+AGGREGATE = AggregateManifest(2, CONTENT_ID, b"\x01" * 32, b"\x02" * 32, b"\x03" * 32, b"proof")
+
+
+@pytest.mark.parametrize("manifest", [JOB, SUBMISSION, AGGREGATE], ids=lambda m: type(m).__name__)
+def test_round_trip(manifest: JobManifest | SubmissionManifest | AggregateManifest) -> None:
+    assert type(manifest).from_bytes(manifest.to_bytes()) == manifest
+
+
+@pytest.mark.parametrize("manifest", [JOB, SUBMISSION, AGGREGATE], ids=lambda m: type(m).__name__)
+def test_every_missing_and_unknown_field_is_named(
+    manifest: JobManifest | SubmissionManifest | AggregateManifest,
+) -> None:
+    value = json.loads(manifest.to_bytes())
+    for key in value:
+        with pytest.raises(InvalidEncoding, match=key):
+            type(manifest).from_bytes(json.dumps({k: v for k, v in value.items() if k != key}).encode())
+    with pytest.raises(InvalidEncoding, match="surprise"):
+        type(manifest).from_bytes(json.dumps(value | {"surprise": 1}).encode())
+    with pytest.raises(InvalidEncoding, match="version"):
+        type(manifest).from_bytes(json.dumps(value | {"version": 2}).encode())
+
+
+BAD_FIELDS = [
+    (AGGREGATE, "node", -1),
+    (AGGREGATE, "node", True),
+    (AGGREGATE, "node", "2"),
+    (AGGREGATE, "proof", "0g"),
+    (AGGREGATE, "proof", "ABCD"),
+    (AGGREGATE, "share_root", "00" * 31),
+    (AGGREGATE, "blob", "../../etc/passwd"),
+    (AGGREGATE, "blob", "b" + "A" * 58),
+    (SUBMISSION, "trainer", "00" * 21),
+    (SUBMISSION, "shares", {}),
+    (JOB, "training", []),
+    (JOB, "training", {"dimension": 600}),
+    (JOB, "bundle", None),
+]
+
+
+@pytest.mark.parametrize(("manifest", "field", "value"), BAD_FIELDS)
+def test_bad_field_is_named(
+    manifest: JobManifest | SubmissionManifest | AggregateManifest, field: str, value: object
+) -> None:
+    body = json.loads(manifest.to_bytes()) | {field: value}
+    with pytest.raises(InvalidEncoding, match=field):
+        type(manifest).from_bytes(json.dumps(body).encode())
+
+
+def test_layout_out_of_range_is_an_encoding_error() -> None:
+    body = json.loads(JOB.to_bytes())
+    body["training"]["columns"] = 300
+    with pytest.raises(InvalidEncoding, match=r"training\.columns"):
+        JobManifest.from_bytes(json.dumps(body).encode())
+
+
+def test_shares_must_be_complete_and_in_order() -> None:
+    body = json.loads(SUBMISSION.to_bytes())
+    body["shares"].reverse()
+    with pytest.raises(InvalidEncoding, match=r"shares\[1\]\.node"):
+        SubmissionManifest.from_bytes(json.dumps(body).encode())
+
+
+def test_size_is_capped() -> None:
+    with pytest.raises(InvalidEncoding, match="at most"):
+        JobManifest.from_bytes(b" " * (MAX_MANIFEST_BYTES + 1))
+
+
+@given(st.binary(max_size=200))
+def test_garbage_is_refused(data: bytes) -> None:
+    with pytest.raises(InvalidEncoding):
+        AggregateManifest.from_bytes(data)
