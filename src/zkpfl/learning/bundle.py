@@ -61,8 +61,8 @@ class Bundle:
         if (model.inputs, model.outputs) != (inputs, outputs):
             message = f"is {model.inputs} → {model.outputs}, the recipe says {inputs} → {outputs}"
             raise InvalidBundle(message, field="graph")
-        if not list(model.parameters()) or dimension(model) > tensors.MAX_ELEMENTS:
-            raise InvalidBundle("has no parameter, or too many", field="graph")
+        if dimension(model) > tensors.MAX_ELEMENTS:
+            raise InvalidBundle(f"has more than {tensors.MAX_ELEMENTS} weights", field="weights")
         model.require_batch(self.recipe.batch_size)
         if self.test_set is not None:
             _check_records(self.test_set.features, self.test_set.labels, self.recipe)

@@ -19,7 +19,7 @@ CLASSES = tuple(str(digit) for digit in range(10))
 TRAIN_FRACTION = 0.8
 ROUNDS = 15
 TARGET_ACCURACY = 0.94
-_DRAWS = 1000
+_DRAWS = 100
 
 
 @dataclass(frozen=True)

@@ -99,8 +99,9 @@ class GraphModule(nn.Module):
     Raises
     ------
     InvalidBundle
-        Naming the place. The graph has been tried on the meta device, which allocates nothing: shapes fit,
-        the output is ``[batch, outputs]``, a batch of ``EVALUATION_BATCH`` stays within ``MAX_ACTIVATIONS``.
+        Naming the place. The graph has been tried on the meta device, which allocates nothing, then on two
+        records: shapes fit, the output is ``[batch, outputs]``, and a batch of ``EVALUATION_BATCH`` stays
+        within ``MAX_ACTIVATIONS``.
     """
 
     def __init__(self, graph: bytes, weights: bytes) -> None:
@@ -108,11 +109,15 @@ class GraphModule(nn.Module):
         self.graph = Graph.parse(graph)
         self._register(weights)
         self.require_batch(EVALUATION_BATCH)
+        # The meta device accepts some calls that the real kernels refuse, such as an axis out of range.
+        copies = {name: tensor.clone() for name, tensor in self.tensors().items()}
+        if not self._try_modes(torch.zeros(2, self.inputs), copies).requires_grad:
+            raise InvalidBundle("depends on no parameter", field="graph.output")
 
     def _register(self, weights: bytes) -> None:
         arrays = tensors.unpack(weights, field="weights")
-        parameters, buffers = self.graph.names("parameter"), self.graph.names("buffer")
-        if sorted(parameters + buffers) != list(arrays):
+        parameters, buffers = set(self.graph.names("parameter")), set(self.graph.names("buffer"))
+        if sorted(parameters | buffers) != list(arrays):
             raise InvalidBundle("must hold each tensor of the graph once and no other", field="weights")
         for name, array in arrays.items():
             tensor = torch.from_numpy(array)
@@ -122,6 +127,7 @@ class GraphModule(nn.Module):
                 self.register_parameter(_attribute(name), nn.Parameter(tensor))
             else:
                 self.register_buffer(_attribute(name), tensor)
+        self._names = tuple(arrays)
 
     @property
     def inputs(self) -> int:
@@ -135,8 +141,7 @@ class GraphModule(nn.Module):
 
     def tensors(self) -> dict[str, Tensor]:
         """Parameters and buffers by name, in the order of their names: the order of the flattened vector."""
-        names = self.graph.names("parameter") + self.graph.names("buffer")
-        return {name: getattr(self, _attribute(name)) for name in sorted(names)}
+        return {name: getattr(self, _attribute(name)) for name in self._names}
 
     def forward(self, features: Tensor) -> Tensor:
         """Outputs float32 ``[batch, outputs]`` of features float32 ``[batch, inputs]``."""
@@ -147,12 +152,14 @@ class GraphModule(nn.Module):
     def require_batch(self, size: int) -> None:
         """Raise ``InvalidBundle`` unless the graph works, and fits in memory, for ``size`` records."""
         weights = {name: torch.empty_like(tensor, device="meta") for name, tensor in self.tensors().items()}
-        features = torch.empty(size, self.inputs, device="meta")
-        for training in (False, True):
-            with torch.no_grad():
-                self._try(features, weights, training)
+        self._try_modes(torch.empty(size, self.inputs, device="meta"), weights)
 
-    def _try(self, features: Tensor, weights: Mapping[str, Tensor], training: bool) -> None:
+    def _try_modes(self, features: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
+        with torch.random.fork_rng(devices=[]):
+            self._try(features, weights, training=False)
+            return self._try(features, weights, training=True)
+
+    def _try(self, features: Tensor, weights: Mapping[str, Tensor], *, training: bool) -> Tensor:
         try:
             values = self.graph.run(features, weights, training=training)
         except _TORCH_REFUSALS as error:
@@ -167,6 +174,7 @@ class GraphModule(nn.Module):
         result = values[self.graph.output]
         if not isinstance(result, Tensor) or result.shape != (len(features), self.outputs):
             raise InvalidBundle(f"the output is not [batch, {self.outputs}]", field="graph.output")
+        return result
 
 
 def _attribute(name: str) -> str:

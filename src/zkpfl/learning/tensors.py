@@ -30,7 +30,7 @@ def pack(arrays: Mapping[str, NDArray[np.generic]]) -> bytes:
     """Write arrays as safetensors.
 
     The bytes are a function of names and values alone, whatever the version of the safetensors library:
-    hashes of checkpoints depend on it. Wide types come first, then names in order, so that everything is aligned.
+    hashes of checkpoints depend on it. Wide types come first, then names in order, so that all is aligned.
 
     Parameters
     ----------
@@ -93,9 +93,9 @@ def _check_size(data: bytes, field: str) -> None:
 
 
 def _array(name: str, entry: Mapping[str, Any], field: str) -> NDArray[np.generic]:
-    where = f"{field}.{name[:200]}"
     if not NAME.fullmatch(name):
-        raise InvalidBundle(f"the name must match {NAME.pattern}", field=where)
+        raise InvalidBundle(f"the name {name[:80]!a} does not match {NAME.pattern}", field=field)
+    where = f"{field}.{name}"
     dtype = _DTYPES.get(str(entry["dtype"]))
     if dtype is None:
         raise InvalidBundle(f"has type {entry['dtype']}", field=where, hint="store float32 or int64")
