@@ -218,6 +218,60 @@ def test_a_reader_that_takes_nothing_is_cancelled(start, node):
     assert raised.value.code() is grpc.StatusCode.CANCELLED
 
 
+def test_a_place_is_free_again_after_a_cancelled_stream(start, node, signed):
+    server = start(node, idle_timeout_s=0.2, max_streams=1)
+    error = raw_upload(server.endpoint, [header(signed)])
+    assert code_of(error) == NotDelivered.code
+    node.contents["bafy1"] = [bytes(20 << 20)]
+    request = pb.FetchContentRequest(content_id="bafy1").SerializeToString()
+    with grpc.insecure_channel(server.endpoint) as channel:
+        unread = channel.unary_stream(f"{SERVICE}/FetchContent")(request, timeout=60)
+        with NodeClient(server.endpoint) as client:
+            client.upload_share(signed, bytes(48), bytes(48), timeout_s=30)
+        unread.cancel()
+    assert len(node.shares) == 1
+
+
+@pytest.mark.parametrize(
+    "method", [f"{SERVICE}/GetStatus", f"{SERVICE}/FetchContent", "/grpc.health.v1.Health/Check"]
+)
+def test_a_call_without_its_request_does_not_hold_a_thread(start, node, method):
+    server = start(node, idle_timeout_s=0.2)
+    ended = threading.Event()
+
+    def silent():
+        ended.wait(20)
+        yield from ()
+
+    with grpc.insecure_channel(server.endpoint) as channel:
+        call = channel.stream_stream(method)(silent(), timeout=20)
+        with pytest.raises(grpc.RpcError) as raised:
+            next(call)
+        ended.set()
+    assert raised.value.code() is grpc.StatusCode.CANCELLED
+
+
+def test_a_call_that_ends_without_its_request_is_refused(server):
+    with grpc.insecure_channel(server.endpoint) as channel, pytest.raises(grpc.RpcError) as raised:
+        channel.stream_unary(f"{SERVICE}/GetStatus")(iter(()), timeout=10)
+    assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize(
+    "method",
+    ["/grpc.health.v1.Health/Check", "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"],
+)
+def test_garbage_for_health_and_reflection_is_refused(server, method):
+    with grpc.insecure_channel(server.endpoint) as channel, pytest.raises(grpc.RpcError) as raised:
+        next(channel.stream_stream(method)(iter([b"\xff"]), timeout=10))
+    assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+def test_a_method_that_does_not_exist_is_refused(server):
+    error = raw_call(server.endpoint, "Delete", b"")
+    assert error.code() is grpc.StatusCode.UNIMPLEMENTED
+
+
 @contextmanager
 def answering(method, handler):
     """A false node: one method whose answers are these bytes."""

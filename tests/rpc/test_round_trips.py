@@ -7,7 +7,7 @@ import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from tests.rpc.doubles import CONTEXT, NODE
+from tests.rpc.doubles import CONTEXT, LIMITS, NODE
 
 from zkpfl.errors import ContentTooLarge, InvalidEncoding, InvalidParameter, NotFound, Unavailable
 from zkpfl.protocol.messages import MessageKind
@@ -108,14 +108,17 @@ def test_server_listens_on_loopback_by_default(server):
 def test_a_port_in_use_is_refused(server, node):
     port = int(server.endpoint.rpartition(":")[2])
     with pytest.raises(InvalidParameter) as raised:
-        serve(node, port=port, limits=None)
+        serve(node, port=port, limits=LIMITS)
     assert raised.value.field == "port"
 
 
 @pytest.mark.parametrize(
     ("field", "options"),
     [
+        ("host", {"host": ""}),
         ("port", {"port": 65536}),
+        ("port", {"host": "203.0.113.1"}),
+        ("limits", {"limits": None}),
         ("max_streams", {"max_streams": 0}),
         ("idle_timeout_s", {"idle_timeout_s": 0}),
         ("idle_timeout_s", {"idle_timeout_s": float("inf")}),

@@ -8,17 +8,17 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 import grpc
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection, reflection_pb2_grpc
+from grpc_health.v1 import health, health_pb2
+from grpc_reflection.v1alpha import reflection
 
 from zkpfl.errors import InvalidParameter, Unavailable, ZkpflError
 from zkpfl.rpc import convert, errors, share_stream
 from zkpfl.rpc._pb import zk_node_pb2 as pb
 from zkpfl.rpc.handler import Admission, Attestation, NodeHandler, NodeStatus, UploadLimits
-from zkpfl.rpc.idle import IdleTimer
+from zkpfl.rpc.idle import IdleGuard
 
 __all__ = ["Attestation", "NodeHandler", "NodeStatus", "RunningServer", "UploadLimits", "serve"]
 
@@ -43,11 +43,13 @@ class RunningServer:
         self,
         server: grpc.Server,
         pool: ThreadPoolExecutor,
+        guard: IdleGuard,
         health_servicer: health.HealthServicer,
         endpoint: str,
     ) -> None:
         self._server = server
         self._pool = pool
+        self._guard = guard
         self._health = health_servicer
         self.endpoint = endpoint
 
@@ -59,6 +61,7 @@ class RunningServer:
         self._health.enter_graceful_shutdown()
         self._server.stop(grace_s).wait()
         self._pool.shutdown(wait=True, cancel_futures=True)
+        self._guard.stop()
 
     def __enter__(self) -> Self:
         return self
@@ -95,7 +98,7 @@ def serve(
     max_streams
         Uploads and downloads at once; more are refused as busy, and `NodeClient` tries them again.
     idle_timeout_s
-        Seconds after which a stream is cancelled whose peer neither sends nor accepts the next chunk.
+        Seconds after which a call is cancelled whose peer neither sends nor accepts the next message.
 
     Returns
     -------
@@ -107,10 +110,14 @@ def serve(
     InvalidParameter
         A value out of range, or an address that cannot be bound.
     """
-    _require_settings(port, max_streams, idle_timeout_s)
+    _require_settings(host, port, max_streams, idle_timeout_s)
+    if not isinstance(limits, UploadLimits) and not callable(limits):
+        raise InvalidParameter("must be UploadLimits or a function that gives them", field="limits")
+    guard = IdleGuard(idle_timeout_s)
     pool = ThreadPoolExecutor(max_streams + SHORT_CALLS, thread_name_prefix="zkpfl-rpc")
     server = grpc.server(
         pool,
+        interceptors=(guard,),
         options=(
             ("grpc.so_reuseport", 0),  # a second server on the port must fail, not share it
             ("grpc.max_receive_message_length", convert.MAX_MESSAGE_BYTES),
@@ -119,25 +126,23 @@ def serve(
         ),
         maximum_concurrent_rpcs=max_streams + SHORT_CALLS,
     )
-    servicer = _ZkNodeServicer(handler, limits, max_streams, idle_timeout_s)
+    servicer = _ZkNodeServicer(handler, limits, max_streams)
     server.add_registered_method_handlers(SERVICE_NAME, servicer.methods())
-    health_servicer = _add_health_and_reflection(server, idle_timeout_s)
+    health_servicer = _add_health_and_reflection(server)
     endpoint = _listen(server, host, port)
     server.start()
+    guard.start()
     _LOGGER.info("zk-node service on %s", endpoint)
-    return RunningServer(server, pool, health_servicer, endpoint)
+    return RunningServer(server, pool, guard, health_servicer, endpoint)
 
 
 class _ZkNodeServicer:
     """The calls of `NodeHandler` as methods of the service. They take bytes: parsing is part of the door."""
 
-    def __init__(
-        self, handler: NodeHandler, limits: UploadLimits | Admission, max_streams: int, idle_timeout_s: float
-    ) -> None:
+    def __init__(self, handler: NodeHandler, limits: UploadLimits | Admission, max_streams: int) -> None:
         self._handler = handler
         self._limits = limits
         self._streams = threading.BoundedSemaphore(max_streams)
-        self._idle_timeout_s = idle_timeout_s
 
     def methods(self) -> dict[str, grpc.RpcMethodHandler]:
         return {
@@ -159,11 +164,10 @@ class _ZkNodeServicer:
         self, requests: Iterator[bytes], context: grpc.ServicerContext
     ) -> pb.UploadShareResponse:
         with _refusals(context), self._stream():
-            timed = IdleTimer(context, self._idle_timeout_s).requests(requests)
-            header = share_stream.read_header(timed)
+            header = share_stream.read_header(requests)
             limits = self._limits if isinstance(self._limits, UploadLimits) else self._limits(header.signed)
             share_stream.require_within(header, limits)
-            commitments, blob = share_stream.read_body(timed, header)
+            commitments, blob = share_stream.read_body(requests, header)
             return convert.receipt_to_pb(self._handler.receive_share(header.signed, commitments, blob))
 
     def get_attestation(self, data: bytes, context: grpc.ServicerContext) -> pb.GetAttestationResponse:
@@ -179,7 +183,7 @@ class _ZkNodeServicer:
             pieces = (
                 chunk for piece in self._handler.content(content_id) for chunk in share_stream.chunks(piece)
             )
-            for chunk in IdleTimer(context, self._idle_timeout_s).responses(pieces):
+            for chunk in pieces:
                 yield pb.FetchContentResponse(chunk=chunk)
 
     def get_status(self, data: bytes, context: grpc.ServicerContext) -> pb.GetStatusResponse:
@@ -196,18 +200,6 @@ class _ZkNodeServicer:
             yield
         finally:
             self._streams.release()
-
-
-class _TimedReflection:
-    """Reflection whose streams end when the peer is idle, like all others."""
-
-    def __init__(self, service_names: tuple[str, ...], idle_timeout_s: float) -> None:
-        self._inner = reflection.ReflectionServicer(service_names)
-        self._idle_timeout_s = idle_timeout_s
-
-    def ServerReflectionInfo(self, requests: Iterator[Any], context: grpc.ServicerContext) -> Iterator[Any]:  # noqa: N802
-        timer = IdleTimer(context, self._idle_timeout_s)
-        yield from timer.responses(self._inner.ServerReflectionInfo(timer.requests(requests), context))
 
 
 @contextmanager
@@ -227,13 +219,17 @@ def _refusals(context: grpc.ServicerContext) -> Iterator[None]:
         context.abort(status, text)
 
 
-def _add_health_and_reflection(server: grpc.Server, idle_timeout_s: float) -> health.HealthServicer:
+def _add_health_and_reflection(server: grpc.Server) -> health.HealthServicer:
     servicer = health.HealthServicer()
     servicer.set(SERVICE_NAME, health_pb2.HealthCheckResponse.SERVING)
-    health_pb2_grpc.add_HealthServicer_to_server(servicer, server)
-    names = (SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME)
-    timed = _TimedReflection(names, idle_timeout_s)
-    reflection_pb2_grpc.add_ServerReflectionServicer_to_server(timed, server)
+    check = grpc.unary_unary_rpc_method_handler(
+        servicer.Check,
+        health_pb2.HealthCheckRequest.FromString,
+        health_pb2.HealthCheckResponse.SerializeToString,
+    )
+    # Only Check: a Watch is meant to stay open, and each one would hold a thread.
+    server.add_registered_method_handlers(health.SERVICE_NAME, {"Check": check})
+    reflection.enable_server_reflection((SERVICE_NAME, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
     return servicer
 
 
@@ -248,7 +244,9 @@ def _listen(server: grpc.Server, host: str, port: int) -> str:
     return f"{address}:{bound}"
 
 
-def _require_settings(port: int, max_streams: int, idle_timeout_s: float) -> None:
+def _require_settings(host: str, port: int, max_streams: int, idle_timeout_s: float) -> None:
+    if not host:  # to gRPC this would mean every interface
+        raise InvalidParameter("must not be empty", field="host")
     if not 0 <= port < 1 << 16:
         raise InvalidParameter(f"must be 0 to 65535, got {port}", field="port")
     if not 1 <= max_streams <= 1024:
