@@ -42,14 +42,14 @@ def advance_time(url: str, seconds: int) -> None:
 
 
 @contextmanager
-def running(ledger: EmbeddedLedger, *, time_travel: bool = True) -> Iterator[str]:
+def running(ledger: EmbeddedLedger, *, port: int = 0, time_travel: bool = True) -> Iterator[str]:
     """Serve an embedded ledger from a thread of its own; yields the URL."""
     ready, stop, urls = threading.Event(), asyncio.Event(), []
     loops: list[asyncio.AbstractEventLoop] = []
 
     async def main() -> None:
         loops.append(asyncio.get_running_loop())
-        async with serve(ledger, time_travel=time_travel) as url:
+        async with serve(ledger, port=port, time_travel=time_travel) as url:
             urls.append(url)
             ready.set()
             await stop.wait()

@@ -7,12 +7,14 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
 from eth_account import Account
-from tests.ledger.conftest import CHAIN_ID, FREE_GAS, advance_time, anvil, rpc
+from tests.ledger.conftest import CHAIN_ID, FREE_GAS, advance_time, anvil, rpc, running
 from web3.contract import Contract
 
 from zkpfl.crypto.signatures import AccountKey
@@ -25,6 +27,7 @@ from zkpfl.errors import (
     Unavailable,
 )
 from zkpfl.ledger.connection import Connection
+from zkpfl.ledger.embedded import EmbeddedLedger
 
 Probe = tuple[list[Any], bytes]
 
@@ -257,3 +260,47 @@ def test_a_transaction_that_is_not_mined_meets_the_deadline(probe: Probe) -> Non
             connection.deploy(*probe, 0)
         rpc(url, "evm_mine")
         assert connection.block_number() == 1
+
+
+def test_a_restarted_ledger_is_found_again(tmp_path: Path, probe: Probe) -> None:
+    path, key = tmp_path / "chain.db", AccountKey.generate()
+    with EmbeddedLedger(path, CHAIN_ID) as ledger, running(ledger) as url:
+        connection = Connection(url, key, timeout_s=20)
+        contract = connection.contract(probe[0], connection.deploy(*probe, 0))
+    with connection, ThreadPoolExecutor(1) as pool:
+        sent = pool.submit(connection.transact, contract.functions.store(1, 2))
+        with EmbeddedLedger(path, CHAIN_ID) as ledger, running(ledger, port=urlsplit(url).port or 0):
+            assert sent.result()["status"] == 1
+            assert connection.call(contract.functions.value_of(1)) == 2
+
+
+@pytest.mark.parametrize(("status", "error"), [(200, LedgerError), (403, Unavailable)])
+def test_what_is_no_ledger_node_is_said_at_once(status: int, error: type[Exception]) -> None:
+    class Page(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(status)
+            self.send_header("Content-Length", "6")
+            self.end_headers()
+            self.wfile.write(b"<html>")
+
+        def log_message(self, *_args: Any) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Page) as server, ThreadPoolExecutor(1) as pool:
+        pool.submit(server.handle_request)
+        with pytest.raises(error):
+            Connection(f"http://127.0.0.1:{server.server_port}", timeout_s=60)
+
+
+def test_arguments_are_checked(connection: Connection, contract: Contract) -> None:
+    with pytest.raises(InvalidParameter):
+        connection.transact(contract.functions.pay(), value=-1)
+    with pytest.raises(InvalidParameter):
+        connection.contract(contract.abi, bytes(19))
+
+
+def test_the_key_is_never_printed(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    key = AccountKey.generate()
+    connection._signer = Account.from_key(key.to_bytes())
+    assert key.to_bytes().hex() not in f"{connection!r} {connection._signer!r} {connection.__dict__!r}"

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any, Self
 
 from eth_account import Account
+from eth_account.datastructures import SignedTransaction
 from eth_account.signers.local import LocalAccount
 from eth_typing import ChecksumAddress
 from hexbytes import HexBytes
@@ -24,6 +25,7 @@ from zkpfl.ledger.node import FIRST_PAUSE_S, LONGEST_PAUSE_S, Node
 
 _LOG_BLOCKS = 5000  # public nodes refuse wider ranges
 _SEND_ATTEMPTS = 5
+_NONCE_TAKEN = ("nonce too low", "replacement transaction underpriced")
 
 
 class Connection:
@@ -107,7 +109,7 @@ class Connection:
         address
             bytes[20].
         """
-        return self._web3.eth.contract(address=Web3.to_checksum_address(address), abi=abi)
+        return self._web3.eth.contract(address=_checksummed(address), abi=abi)
 
     def call(self, function: ContractFunction, at: BlockIdentifier = "latest") -> Any:
         """Run a contract function without a transaction and return its decoded result.
@@ -160,7 +162,7 @@ class Connection:
 
     def balance(self, address: bytes) -> int:
         """Return the wei of an address (bytes[20])."""
-        account = Web3.to_checksum_address(address)
+        account = _checksummed(address)
         return int(self._ask(lambda: self._web3.eth.get_balance(account)))
 
     # Writing
@@ -210,6 +212,8 @@ class Connection:
 
     def _request(self, function: ContractFunction | ContractConstructor, value: int) -> TxParams:
         """Encode the call; every field is given, so that web3 does not ask the node for the missing ones."""
+        if value < 0:
+            raise InvalidParameter(f"must not be negative, got {value}", field="value")
         fields: TxParams = {
             "from": self._required_signer().address,
             "chainId": self.chain_id,
@@ -241,27 +245,38 @@ class Connection:
         """Sign with the next free nonce and hand to the node, one transaction at a time; return its hash."""
         signer, fees = self._required_signer(), self._fees()
         with self._send_lock:
-            for attempt in range(_SEND_ATTEMPTS):
+            for _attempt in range(_SEND_ATTEMPTS):
                 nonce = max(self._next_nonce, self._pending_nonce(signer.address))
                 complete: dict[str, Any] = {**request, **fees, "nonce": nonce}
                 signed = signer.sign_transaction(complete)
-                try:
-                    self._ask(partial(self._web3.eth.send_raw_transaction, signed.raw_transaction))
-                except LedgerError as error:
-                    self._next_nonce = 0
-                    if not self._is_known(signed.hash):
-                        if "nonce too low" not in error.message.lower() or attempt == _SEND_ATTEMPTS - 1:
-                            raise
-                        continue  # another process signs for this account too
-                self._next_nonce = nonce + 1
-                return signed.hash
-        raise AssertionError("unreachable")
+                if self._accepted(signed):
+                    self._next_nonce = nonce + 1
+                    return signed.hash
+        raise LedgerError(
+            "other transactions keep taking this account's nonces",
+            party="ledger",
+            field="account",
+            hint="give each process an account of its own",
+        )
+
+    def _accepted(self, signed: SignedTransaction) -> bool:
+        """Hand a signed transaction to the node; False where another one has its nonce."""
+        try:
+            self._ask(partial(self._web3.eth.send_raw_transaction, signed.raw_transaction))
+        except LedgerError as error:
+            self._next_nonce = 0
+            if self._is_known(signed.hash):
+                return True  # an earlier try arrived though its answer was lost
+            if not any(words in error.message.lower() for words in _NONCE_TAKEN):
+                raise
+            return False
+        return True
 
     def _pending_nonce(self, address: ChecksumAddress) -> int:
         return int(self._ask(lambda: self._web3.eth.get_transaction_count(address, "pending")))
 
     def _is_known(self, transaction_hash: HexBytes) -> bool:
-        """Tell whether the node has the transaction: an earlier try arrived though its answer was lost."""
+        """Tell whether the node has the transaction."""
 
         def read() -> bool:
             try:
@@ -304,3 +319,9 @@ class Connection:
         except LedgerError as error:
             return TransactionFailed(f"the transaction failed: {error.message}", party="ledger")
         return TransactionFailed("the transaction failed, but no longer does when repeated", party="ledger")
+
+
+def _checksummed(address: bytes) -> ChecksumAddress:
+    if len(address) != 20:
+        raise InvalidParameter(f"must be 20 bytes, got {len(address)}", field="address")
+    return Web3.to_checksum_address(address)

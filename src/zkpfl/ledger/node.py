@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -93,6 +94,8 @@ class Node:
                 raise LedgerError("no such contract at this address", party="ledger") from error
             except Web3RPCError as error:
                 raise LedgerError(_rpc_message(error), party=f"ledger node {self.host}") from error
+            except json.JSONDecodeError as error:
+                raise LedgerError("the answer is not JSON", party=f"ledger node {self.host}") from error
             except Web3Exception as error:
                 raise LedgerError(str(error), party=f"ledger node {self.host}") from error
             time.sleep(pause)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from eth.constants import CREATE_CONTRACT_ADDRESS
@@ -13,6 +14,8 @@ from zkpfl.ledger.calls import Call
 from zkpfl.ledger.embedded import Mined
 from zkpfl.ledger.evm import TRANSACTION_GAS_LIMIT
 from zkpfl.ledger.logs import LogEntry, LogFilter
+
+_checksummed = lru_cache(maxsize=4096)(to_checksum_address)  # a hash each, and the same few addresses
 
 
 def quantity(value: Any) -> int:
@@ -99,7 +102,7 @@ def header_json(header: Any) -> dict[str, Any]:
         "transactionsRoot": hexed(header.transaction_root),
         "stateRoot": hexed(header.state_root),
         "receiptsRoot": hexed(header.receipt_root),
-        "miner": to_checksum_address(header.coinbase),
+        "miner": _checksummed(header.coinbase),
         "difficulty": "0x0",
         "totalDifficulty": "0x0",
         "extraData": hexed(header.extra_data),
@@ -122,8 +125,8 @@ def _position_json(mined: Mined) -> dict[str, Any]:
         "blockHash": hexed(mined.header.hash),
         "blockNumber": hex(mined.header.block_number),
         "transactionIndex": "0x0",
-        "from": to_checksum_address(mined.transaction.sender),
-        "to": to_checksum_address(mined.transaction.to) if mined.transaction.to else None,
+        "from": _checksummed(mined.transaction.sender),
+        "to": _checksummed(mined.transaction.to) if mined.transaction.to else None,
         "type": hex(_type_of(mined)),
     }
 
@@ -150,7 +153,7 @@ def transaction_json(mined: Mined, chain_id: int) -> dict[str, Any]:
     }
     if _type_of(mined):
         answer["accessList"] = [
-            {"address": to_checksum_address(address), "storageKeys": [word(slot) for slot in slots]}
+            {"address": _checksummed(address), "storageKeys": [word(slot) for slot in slots]}
             for address, slots in transaction.access_list
         ]
     if _type_of(mined) == 2:
@@ -169,9 +172,7 @@ def receipt_json(mined: Mined, logs: list[dict[str, Any]]) -> dict[str, Any]:
     """Format a receipt with its formatted logs."""
     created = None
     if not mined.transaction.to:
-        created = get_create_address(
-            to_checksum_address(mined.transaction.sender), Nonce(mined.transaction.nonce)
-        )
+        created = get_create_address(_checksummed(mined.transaction.sender), Nonce(mined.transaction.nonce))
     return {
         **_position_json(mined),
         "transactionHash": hexed(mined.transaction.hash),
@@ -188,7 +189,7 @@ def receipt_json(mined: Mined, logs: list[dict[str, Any]]) -> dict[str, Any]:
 def log_json(entry: LogEntry) -> dict[str, Any]:
     """Format an event log."""
     return {
-        "address": to_checksum_address(entry.address),
+        "address": _checksummed(entry.address),
         "topics": [word(topic) for topic in entry.topics],
         "data": hexed(entry.data),
         "blockNumber": hex(entry.block_number),
