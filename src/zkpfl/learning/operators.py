@@ -41,9 +41,19 @@ MAX_INTEGER = 1 << 26
 MAX_NUMBER = 1e6
 MAX_LIST = 64
 
-# Torch divides by these; a zero must not reach its kernels.
-_AT_LEAST = dict.fromkeys(("kernel_size", "stride", "dilation", "groups", "num_groups", "output_size"), 1)
-_AT_LEAST["padding"] = 0
+# Torch divides by some of these: a zero must not reach its kernels. And a wide window with a long stride would
+# need memory that the sizes of the results do not show.
+_POSITIVE = (1, MAX_INTEGER)
+_WINDOW = (1, 256)
+_RANGES = {
+    "groups": _POSITIVE,
+    "num_groups": _POSITIVE,
+    "output_size": _POSITIVE,
+    "kernel_size": _WINDOW,
+    "stride": _WINDOW,
+    "dilation": _WINDOW,
+    "padding": (0, 256),
+}
 _WORDS = {"none", "tanh", "same", "valid"}
 _TENSORS = {"input", "parameter", "buffer", "Tensor"}
 
@@ -159,9 +169,9 @@ class _Argument:
     def _integer(self, value: object) -> Reference | int:
         if isinstance(value, dict):
             return self._reference(value, {"int"})
-        lowest = _AT_LEAST.get(self.name, -MAX_INTEGER)
-        if type(value) is not int or not lowest <= value <= MAX_INTEGER:
-            raise self._refuse(f"must be an integer from {lowest} to {MAX_INTEGER}")
+        low, high = _RANGES.get(self.name, (-MAX_INTEGER, MAX_INTEGER))
+        if type(value) is not int or not low <= value <= high:
+            raise self._refuse(f"must be an integer from {low} to {high}")
         return value
 
     def _number(self, value: object) -> float:

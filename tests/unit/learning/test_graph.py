@@ -234,6 +234,7 @@ BAD_ARGUMENTS = {
     "bad_groups_zero": (CONV, {"input": X, "weight": {"node": 1}, "groups": 0}, "groups"),
     "bad_stride_zero": (POOL, {"self": X, "kernel_size": [1, 1], "stride": [0, 0]}, "stride"),
     "bad_padding_negative": (POOL, {"self": X, "kernel_size": [1, 1], "padding": [-1]}, "padding"),
+    "bad_window": (POOL, {"self": X, "kernel_size": [1 << 26, 1 << 26]}, "kernel_size"),
     "bad_list_long": (RESHAPE, {"self": X, "shape": [1] * 65}, "shape"),
     "bad_list_scalar": (RESHAPE, {"self": X, "shape": 1}, "shape"),
     "bad_word": ("aten.gelu.default", {"self": X, "approximate": "exec"}, "approximate"),
