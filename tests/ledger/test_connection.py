@@ -304,3 +304,14 @@ def test_the_key_is_never_printed(connection: Connection, monkeypatch: pytest.Mo
     key = AccountKey.generate()
     connection._signer = Account.from_key(key.to_bytes())
     assert key.to_bytes().hex() not in f"{connection!r} {connection._signer!r} {connection.__dict__!r}"
+
+
+def test_a_proxy_of_the_environment_is_not_asked_for_loopback(
+    engine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    monkeypatch.delenv("no_proxy", raising=False)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    with Connection(engine, timeout_s=2) as connection:
+        assert connection.block_number() == 0

@@ -14,6 +14,7 @@ from eth_abi.exceptions import DecodingError
 from web3 import HTTPProvider, Web3
 from web3.exceptions import BadFunctionCallOutput, ContractLogicError, Web3Exception, Web3RPCError
 from web3.middleware import ExtraDataToPOAMiddleware
+from web3.types import RPCEndpoint
 
 from zkpfl.errors import InvalidParameter, LedgerError, TransactionFailed, Unavailable
 
@@ -23,6 +24,7 @@ FIRST_PAUSE_S = 0.02
 LONGEST_PAUSE_S = 1.0
 
 _REQUEST_TIMEOUT_S = 30.0
+_LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _ERROR_SELECTOR = bytes.fromhex("08c379a0")  # Error(string)
 _PANIC_SELECTOR = bytes.fromhex("4e487b71")  # Panic(uint256)
 
@@ -52,11 +54,15 @@ class Node:
         self.host = parts.hostname
         self.timeout_s = timeout_s
         self._session = requests.Session()
+        # A proxy of the environment is for the outside; asking for it also costs a quarter of each request.
+        self._session.trust_env = self.host not in _LOOPBACK
         provider = HTTPProvider(
             url,
             session=self._session,
             request_kwargs={"timeout": _REQUEST_TIMEOUT_S},
             exception_retry_configuration=None,
+            cache_allowed_requests=True,
+            cacheable_requests={RPCEndpoint("eth_chainId")},  # web3 asks for it around each transaction
         )
         self.web3 = Web3(provider)
         self.web3.middleware_onion.inject(ExtraDataToPOAMiddleware, layer=0)
