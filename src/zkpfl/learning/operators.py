@@ -41,8 +41,8 @@ MAX_INTEGER = 1 << 26
 MAX_NUMBER = 1e6
 MAX_LIST = 64
 
-# Torch divides by some of these: a zero must not reach its kernels. And a wide window with a long stride would
-# need memory that the sizes of the results do not show.
+# Torch divides by some of these: a zero must not reach its kernels. And a wide window with a long stride
+# would need memory that the sizes of the results do not show.
 _POSITIVE = (1, MAX_INTEGER)
 _WINDOW = (1, 256)
 _RANGES = {
