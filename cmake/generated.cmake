@@ -14,15 +14,14 @@ if(protos)
   install(DIRECTORY ${pb_dir}/ DESTINATION rpc/_pb FILES_MATCHING PATTERN "*.py" PATTERN "*.pyi")
 endif()
 
-set(contract ${PROJECT_SOURCE_DIR}/src/zkpfl/ledger/zkpfl.vy)
-if(EXISTS ${contract})
+file(GLOB contracts CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/src/zkpfl/ledger/*.vy)
+if(contracts)
   set(contract_json ${CMAKE_CURRENT_BINARY_DIR}/contract.json)
   add_custom_command(
     OUTPUT ${contract_json}
     COMMAND ${Python_EXECUTABLE} ${PROJECT_SOURCE_DIR}/cmake/compile_contract.py
             ${PROJECT_SOURCE_DIR}/src/zkpfl/ledger ${contract_json}
-    DEPENDS ${contract} ${PROJECT_SOURCE_DIR}/src/zkpfl/ledger/mpc_token.vy
-            ${PROJECT_SOURCE_DIR}/cmake/compile_contract.py
+    DEPENDS ${contracts} ${PROJECT_SOURCE_DIR}/cmake/compile_contract.py
     VERBATIM)
   add_custom_target(contract ALL DEPENDS ${contract_json})
   install(FILES ${contract_json} DESTINATION ledger)

@@ -73,7 +73,7 @@ struct Terms:
     max_trainers: uint256
     durations: uint256[6]  # join, collect, check, aggregate, attest, score
     deadline: uint256
-    bundle: bytes32
+    manifest: bytes32
     member_key: bytes32
 
 struct Job:
@@ -102,6 +102,7 @@ struct Round:
     accepted: uint256
     quorum: uint256
     delivered: uint256
+    valid: uint256  # of the delivered, those whose proofs the signers verified
     signers: uint256
     aggregate_root: bytes32
     scored: uint256
@@ -200,7 +201,7 @@ event Attested:
     job: indexed(uint256)
     round: indexed(uint256)
     aggregate_root: bytes32
-    delivered: uint256
+    valid: uint256
     signers: uint256
     signature: Bytes[128]
 
@@ -261,8 +262,8 @@ MIN_FEE: public(immutable(uint256))
 account: public(HashMap[address, Account])
 bls_key_owner: public(HashMap[bytes32, address])
 job_count: public(uint256)
-job: public(HashMap[uint256, Job])
-terms: public(HashMap[uint256, Terms])
+_jobs: HashMap[uint256, Job]
+_terms: HashMap[uint256, Terms]
 round: public(HashMap[uint256, HashMap[uint256, Round]])
 key_grant: public(HashMap[uint256, HashMap[address, bytes32]])
 owed: public(HashMap[uint256, HashMap[address, uint256]])
@@ -357,13 +358,13 @@ def create_job(terms: Terms, committee: DynArray[address, MAX_NODES], fee: uint2
     job: uint256 = self.job_count
     self._seat(job, committee)
     join_deadline: uint256 = block.timestamp + terms.durations[0]
-    self.job[job].owner = msg.sender
-    self.job[job].status = RECRUITING
-    self.job[job].fee = fee
-    self.job[job].escrow = fee
-    self.job[job].join_deadline = join_deadline
-    self.job[job].best = terms.baseline
-    self.terms[job] = terms
+    self._jobs[job].owner = msg.sender
+    self._jobs[job].status = RECRUITING
+    self._jobs[job].fee = fee
+    self._jobs[job].escrow = fee
+    self._jobs[job].join_deadline = join_deadline
+    self._jobs[job].best = terms.baseline
+    self._terms[job] = terms
     log JobCreated(
         job=job, owner=msg.sender, fee=fee, join_deadline=join_deadline, terms=terms, committee=committee
     )
@@ -373,8 +374,8 @@ def create_job(terms: Terms, committee: DynArray[address, MAX_NODES], fee: uint2
 
 @external
 def cancel_job(job: uint256):
-    self._require(self.job[job].owner == msg.sender, "not_owner")
-    self._require(self.job[job].status == RECRUITING, "not_recruiting")
+    self._require(self._jobs[job].owner == msg.sender, "not_owner")
+    self._require(self._jobs[job].status == RECRUITING, "not_recruiting")
     self._end_job(job, CANCELLED)
 
 
@@ -382,8 +383,8 @@ def cancel_job(job: uint256):
 def grant_keys(
     job: uint256, trainers: DynArray[address, MAX_TRAINERS], digests: DynArray[bytes32, MAX_TRAINERS]
 ):
-    self._require(self.job[job].owner == msg.sender, "not_owner")
-    self._require(self.job[job].status <= RUNNING, "job_ended")
+    self._require(self._jobs[job].owner == msg.sender, "not_owner")
+    self._require(self._jobs[job].status <= RUNNING, "job_ended")
     self._require(len(trainers) == len(digests), "length_mismatch")
     for i: uint256 in range(len(trainers), bound=MAX_TRAINERS):
         self._trainer_index(job, trainers[i])
@@ -395,28 +396,28 @@ def grant_keys(
 def join(job: uint256):
     self._require(self.account[msg.sender].role == TRAINER, "not_a_trainer")
     self._require(self.account[msg.sender].withdrawable_at == 0, "unstaking")
-    self._require(self.job[job].status == RECRUITING, "not_recruiting")
-    self._require(block.timestamp < self.job[job].join_deadline, "deadline_passed")
+    self._require(self._jobs[job].status == RECRUITING, "not_recruiting")
+    self._require(block.timestamp < self._jobs[job].join_deadline, "deadline_passed")
     self._require(self._number[job][msg.sender] == 0, "already_joined")
     self._join(job)
 
 
 @external
 def advance(job: uint256):
-    status: uint256 = self.job[job].status
+    status: uint256 = self._jobs[job].status
     self._require(status == RECRUITING or status == RUNNING, "nothing_to_do")
     if status == RECRUITING:
-        self._require(block.timestamp >= self.job[job].join_deadline, "nothing_to_do")
+        self._require(block.timestamp >= self._jobs[job].join_deadline, "nothing_to_do")
         self._end_recruiting(job)
     else:
-        round: uint256 = self.job[job].current_round
+        round: uint256 = self._jobs[job].current_round
         self._require(block.timestamp >= self.round[job][round].deadline, "nothing_to_do")
         self._pass_deadline(job, round)
 
 
 @external
 def claim(job: uint256):
-    self._require(self.job[job].status > RUNNING, "job_not_ended")
+    self._require(self._jobs[job].status > RUNNING, "job_not_ended")
     amount: uint256 = self.owed[job][msg.sender]
     self._require(amount > 0, "nothing_owed")
     self.owed[job][msg.sender] = 0
@@ -457,11 +458,20 @@ def post_aggregate(job: uint256, round: uint256, share_root: bytes32, manifest: 
 
 
 @external
-def attest(job: uint256, round: uint256, aggregate_root: bytes32, signers: uint256, signature: Bytes[128]):
+def attest(
+    job: uint256,
+    round: uint256,
+    aggregate_root: bytes32,
+    valid: uint256,
+    signers: uint256,
+    signature: Bytes[128],
+):
     self._require_phase(job, round, ATTEST)
+    self._require(valid & ~self.round[job][round].delivered == 0, "not_delivered")
+    self._require(self._count(valid) >= self._terms[job].threshold, "too_few_valid")
     self._require(signers >> len(self._committee[job]) == 0, "unknown_signer")
-    self._require(self._count(signers) >= self.terms[job].threshold, "too_few_signers")
-    self._attest(job, round, aggregate_root, signers, signature)
+    self._require(self._count(signers) >= self._terms[job].threshold, "too_few_signers")
+    self._attest(job, round, aggregate_root, valid, signers, signature)
 
 
 @external
@@ -480,14 +490,19 @@ def score(job: uint256, round: uint256, checkpoint: bytes32, accuracy: uint256):
 
 @external
 @view
-def committee(job: uint256) -> DynArray[address, MAX_NODES]:
-    return self._committee[job]
-
-
-@external
-@view
-def trainers(job: uint256) -> DynArray[address, MAX_TRAINERS]:
-    return self._trainers[job]
+def job(job: uint256) -> (
+    Job, Terms, DynArray[address, MAX_NODES], DynArray[address, MAX_TRAINERS], Round
+):
+    """
+    @notice All about a job in one consistent view: state, terms, committee, trainers, current round.
+    """
+    return (
+        self._jobs[job],
+        self._terms[job],
+        self._committee[job],
+        self._trainers[job],
+        self.round[job][self._jobs[job].current_round],
+    )
 
 
 @external
@@ -619,25 +634,25 @@ def _join(job: uint256):
     self._number[job][msg.sender] = index + 1
     self._bind(msg.sender)
     log Joined(job=job, trainer=msg.sender, index=index)
-    if index + 1 == self.terms[job].max_trainers:
+    if index + 1 == self._terms[job].max_trainers:
         self._end_recruiting(job)
 
 
 @internal
 def _end_recruiting(job: uint256):
-    if len(self._trainers[job]) < self.terms[job].quorum:
+    if len(self._trainers[job]) < self._terms[job].quorum:
         self._end_job(job, FAILED)
     else:
-        self.job[job].status = RUNNING
+        self._jobs[job].status = RUNNING
         self._start_round(job)
 
 
 @internal
 def _end_job(job: uint256, status: uint256):
-    refund: uint256 = self.job[job].escrow
-    self.job[job].status = status
-    self.job[job].escrow = 0
-    self.owed[job][self.job[job].owner] += refund
+    refund: uint256 = self._jobs[job].escrow
+    self._jobs[job].status = status
+    self._jobs[job].escrow = 0
+    self.owed[job][self._jobs[job].owner] += refund
     for node: address in self._committee[job]:
         self._release(node)
     for i: uint256 in range(len(self._trainers[job]), bound=MAX_TRAINERS):
@@ -650,14 +665,14 @@ def _end_job(job: uint256, status: uint256):
 
 @internal
 def _start_round(job: uint256):
-    if block.timestamp >= self.terms[job].deadline:
+    if block.timestamp >= self._terms[job].deadline:
         self._end_job(job, FAILED)
         return
-    round: uint256 = self.job[job].current_round + 1
+    round: uint256 = self._jobs[job].current_round + 1
     kind: uint256 = TRAINING
-    if self.terms[job].statistics and not self.job[job].statistics_done:
+    if self._terms[job].statistics and not self._jobs[job].statistics_done:
         kind = STATISTICS
-    self.job[job].current_round = round
+    self._jobs[job].current_round = round
     self.round[job][round].kind = kind
     self.round[job][round].opened = block.timestamp
     self._enter(job, round, COLLECT)
@@ -673,9 +688,9 @@ def _start_round(job: uint256):
 
 @internal
 def _enter(job: uint256, round: uint256, phase: uint256):
-    end: uint256 = block.timestamp + self.terms[job].durations[phase]
+    end: uint256 = block.timestamp + self._terms[job].durations[phase]
     self.round[job][round].phase = phase
-    self.round[job][round].deadline = min(end, self.terms[job].deadline)
+    self.round[job][round].deadline = min(end, self._terms[job].deadline)
 
 
 @internal
@@ -683,7 +698,7 @@ def _pass_deadline(job: uint256, round: uint256):
     phase: uint256 = self.round[job][round].phase
     if phase == SCORE:
         self._close_round(job, round)
-    elif block.timestamp >= self.terms[job].deadline:
+    elif block.timestamp >= self._terms[job].deadline:
         self.round[job][round].phase = ABORTED
         log RoundFailed(job=job, round=round, reason="job_deadline")
         self._end_job(job, FAILED)
@@ -700,9 +715,9 @@ def _pass_deadline(job: uint256, round: uint256):
 @internal
 def _fail_round(job: uint256, round: uint256, reason: String[32]):
     self.round[job][round].phase = ABORTED
-    self.job[job].failures += 1
+    self._jobs[job].failures += 1
     log RoundFailed(job=job, round=round, reason=reason)
-    if self.job[job].failures == MAX_FAILURES:
+    if self._jobs[job].failures == MAX_FAILURES:
         self._end_job(job, FAILED)
     else:
         self._start_round(job)
@@ -721,19 +736,19 @@ def _submit(job: uint256, round: uint256, index: uint256, submission: Submission
         manifest=submission.manifest,
         time=submission.time,
     )
-    if submitted | self.job[job].absent_trainers == self._everyone(len(self._trainers[job])):
+    if submitted | self._jobs[job].absent_trainers == self._everyone(len(self._trainers[job])):
         self._end_collect(job, round)
 
 
 @internal
 def _end_collect(job: uint256, round: uint256):
     submitted: uint256 = self.round[job][round].submitted
-    if self._count(submitted) < self.terms[job].quorum:
+    if self._count(submitted) < self._terms[job].quorum:
         # so few that absence says little about those who are missing: wait for everyone again
-        self.job[job].absent_trainers = 0
+        self._jobs[job].absent_trainers = 0
         self._fail_round(job, round, "too_few_submissions")
     else:
-        self.job[job].absent_trainers = self._everyone(len(self._trainers[job])) & ~submitted
+        self._jobs[job].absent_trainers = self._everyone(len(self._trainers[job])) & ~submitted
         self._enter(job, round, CHECK)
 
 
@@ -743,22 +758,22 @@ def _report(job: uint256, round: uint256, index: uint256, accepted: uint256):
     self._reports[job][round][index] = accepted
     self.round[job][round].reported = reported
     log Reported(job=job, round=round, node=msg.sender, accepted=accepted)
-    if reported | self.job[job].absent_nodes == self._everyone(len(self._committee[job])):
+    if reported | self._jobs[job].absent_nodes == self._everyone(len(self._committee[job])):
         self._end_check(job, round)
 
 
 @internal
 def _end_check(job: uint256, round: uint256):
     reported: uint256 = self.round[job][round].reported
-    if self._count(reported) < self.terms[job].threshold:
-        self.job[job].absent_nodes = 0
+    if self._count(reported) < self._terms[job].threshold:
+        self._jobs[job].absent_nodes = 0
         self._fail_round(job, round, "too_few_reports")
         return
-    self.job[job].absent_nodes = self._everyone(len(self._committee[job])) & ~reported
+    self._jobs[job].absent_nodes = self._everyone(len(self._committee[job])) & ~reported
     accepted: uint256 = 0
     quorum: uint256 = 0
     accepted, quorum = self._choose_accepted(job, round, reported)
-    if self._count(accepted) < self.terms[job].quorum:
+    if self._count(accepted) < self._terms[job].quorum:
         self._fail_round(job, round, "too_few_accepted")
         return
     self.round[job][round].accepted = accepted
@@ -775,7 +790,7 @@ def _choose_accepted(job: uint256, round: uint256, reported: uint256) -> (uint25
     @dev Groups come in ascending order, so that the lowest wins among equals. `common[group]` follows from the
          group without its highest node: at most 1023 steps.
     """
-    threshold: uint256 = self.terms[job].threshold
+    threshold: uint256 = self._terms[job].threshold
     common: uint256[1024] = empty(uint256[1024])
     common[0] = max_value(uint256)
     node: uint256 = 0
@@ -814,7 +829,7 @@ def _post(job: uint256, round: uint256, index: uint256, post: Post):
 def _end_aggregate(job: uint256, round: uint256):
     delivered: uint256 = self.round[job][round].delivered
     self._slash(job, round, self.round[job][round].quorum & ~delivered)
-    if self._count(delivered) < self.terms[job].threshold:
+    if self._count(delivered) < self._terms[job].threshold:
         self._fail_round(job, round, "too_few_aggregates")
     else:
         self._enter(job, round, ATTEST)
@@ -828,13 +843,19 @@ def _slash(job: uint256, round: uint256, nodes: uint256):
             stake: uint256 = self.account[node].stake
             amount: uint256 = stake // 10
             self.account[node].stake = stake - amount
-            self.job[job].escrow += amount
+            self._jobs[job].escrow += amount
             log Slashed(job=job, round=round, node=node, stake=stake, amount=amount)
 
 
 @internal
-def _attest(job: uint256, round: uint256, aggregate_root: bytes32, signers: uint256, signature: Bytes[128]):
-    delivered: uint256 = self.round[job][round].delivered
+def _attest(
+    job: uint256,
+    round: uint256,
+    aggregate_root: bytes32,
+    valid: uint256,
+    signers: uint256,
+    signature: Bytes[128],
+):
     digest: bytes32 = keccak256(
         abi_encode(
             keccak256("ZKPFL-V1-ATTESTATION"),
@@ -844,20 +865,21 @@ def _attest(job: uint256, round: uint256, aggregate_root: bytes32, signers: uint
             round,
             self.round[job][round].accepted,
             aggregate_root,
-            delivered,
-            self._posts_hash(job, round, delivered),
+            valid,
+            self._posts_hash(job, round, valid),
         )
     )
     keys: DynArray[Bytes[256], MAX_NODES] = self._keys(job, signers)
-    valid: bool = staticcall VERIFIER.verify_attestation(digest, signature, keys)
-    self._require(valid, "bad_signature")
+    signed: bool = staticcall VERIFIER.verify_attestation(digest, signature, keys)
+    self._require(signed, "bad_signature")
     self.round[job][round].aggregate_root = aggregate_root
+    self.round[job][round].valid = valid
     self.round[job][round].signers = signers
     log Attested(
         job=job,
         round=round,
         aggregate_root=aggregate_root,
-        delivered=delivered,
+        valid=valid,
         signers=signers,
         signature=signature,
     )
@@ -879,10 +901,10 @@ def _keys(job: uint256, signers: uint256) -> DynArray[Bytes[256], MAX_NODES]:
 
 @internal
 @view
-def _posts_hash(job: uint256, round: uint256, delivered: uint256) -> bytes32:
+def _posts_hash(job: uint256, round: uint256, valid: uint256) -> bytes32:
     words: DynArray[bytes32, 2 * MAX_NODES] = []
     for j: uint256 in range(len(self._committee[job]), bound=MAX_NODES):
-        if delivered & (1 << j) != 0:
+        if valid & (1 << j) != 0:
             words.append(self._posts[job][round][j].share_root)
             words.append(self._posts[job][round][j].manifest)
     # without the length that the encoding of an array begins with
@@ -917,17 +939,17 @@ def _support_checkpoint(job: uint256, round: uint256, checkpoint: bytes32, stake
 @internal
 def _close_round(job: uint256, round: uint256):
     self.round[job][round].phase = CLOSED
-    self.job[job].failures = 0
+    self._jobs[job].failures = 0
     if self.round[job][round].kind == STATISTICS:
-        self.job[job].statistics_done = True
+        self._jobs[job].statistics_done = True
     else:
-        self.job[job].trained += 1
+        self._jobs[job].trained += 1
     accuracy: uint256 = 0
     if self.round[job][round].scored != 0:
         accuracy = self._median(job, round)
         self.round[job][round].accuracy = accuracy
-        self.job[job].checkpoint = self.round[job][round].checkpoint
-    best: uint256 = self.job[job].best
+        self._jobs[job].checkpoint = self.round[job][round].checkpoint
+    best: uint256 = self._jobs[job].best
     self._reward(job, round, accuracy)
     log RoundClosed(
         job=job,
@@ -941,8 +963,8 @@ def _close_round(job: uint256, round: uint256):
 
 @internal
 def _continue(job: uint256, accuracy: uint256):
-    rounds: uint256 = self.terms[job].training_rounds
-    if self.job[job].trained == rounds or accuracy >= self.terms[job].target:
+    rounds: uint256 = self._terms[job].training_rounds
+    if self._jobs[job].trained == rounds or accuracy >= self._terms[job].target:
         self._end_job(job, DONE)
     else:
         self._start_round(job)
@@ -984,30 +1006,30 @@ def _median(job: uint256, round: uint256) -> uint256:
 
 @internal
 def _reward(job: uint256, round: uint256, accuracy: uint256):
-    fee: uint256 = self.job[job].fee
-    rounds: uint256 = self.terms[job].training_rounds
+    fee: uint256 = self._jobs[job].fee
+    rounds: uint256 = self._terms[job].training_rounds
     nodes_part: uint256 = fee // 5
     improvement: uint256 = (fee - nodes_part) // 2 if rounds > 0 else 0
     flat: uint256 = fee - nodes_part - improvement
-    if self.terms[job].statistics:
+    if self._terms[job].statistics:
         rounds += 1
     pot: uint256 = flat // rounds
-    best: uint256 = self.job[job].best
+    best: uint256 = self._jobs[job].best
     if accuracy > best:
-        target: uint256 = self.terms[job].target
-        pot += improvement * (min(accuracy, target) - best) // (target - self.terms[job].baseline)
-        self.job[job].best = accuracy
+        target: uint256 = self._terms[job].target
+        pot += improvement * (min(accuracy, target) - best) // (target - self._terms[job].baseline)
+        self._jobs[job].best = accuracy
     paid: uint256 = self._reward_nodes(job, round, nodes_part // rounds)
     paid += self._reward_trainers(job, round, pot)
-    self.job[job].escrow -= paid
+    self._jobs[job].escrow -= paid
 
 
 @internal
 def _reward_nodes(job: uint256, round: uint256, pot: uint256) -> uint256:
-    delivered: uint256 = self.round[job][round].delivered
-    count: uint256 = self._count(delivered)
+    valid: uint256 = self.round[job][round].valid
+    count: uint256 = self._count(valid)
     for j: uint256 in range(len(self._committee[job]), bound=MAX_NODES):
-        if delivered & (1 << j) != 0:
+        if valid & (1 << j) != 0:
             self._credit(job, round, self._committee[job][j], NODE, pot // count, ONE, ONE)
     return pot // count * count
 
@@ -1096,8 +1118,8 @@ def _node_index(job: uint256) -> uint256:
 @internal
 @view
 def _require_phase(job: uint256, round: uint256, phase: uint256):
-    self._require(self.job[job].status == RUNNING, "job_not_running")
-    self._require(self.job[job].current_round == round, "wrong_round")
+    self._require(self._jobs[job].status == RUNNING, "job_not_running")
+    self._require(self._jobs[job].current_round == round, "wrong_round")
     self._require(self.round[job][round].phase == phase, "wrong_phase")
     self._require(block.timestamp < self.round[job][round].deadline, "deadline_passed")
 

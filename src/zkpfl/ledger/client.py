@@ -1,0 +1,283 @@
+"""Client of the ledger contract: every call of docs/spec.md §9 with checked arguments and typed answers."""
+
+# ruff: noqa: A002  "round" is the protocol's word
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple
+
+from web3 import Web3
+from web3.contract.contract import ContractFunction
+from web3.logs import DISCARD
+from web3.types import TxReceipt
+
+from zkpfl.errors import InvalidParameter, LedgerError, NotAuthorized
+from zkpfl.ledger.arguments import (
+    checked_address,
+    checked_amount,
+    checked_bitmap,
+    checked_bytes,
+    checked_job,
+    checked_round,
+)
+from zkpfl.ledger.connection import Connection
+from zkpfl.ledger.contracts import compiled
+from zkpfl.ledger.events import address_bytes
+from zkpfl.ledger.reader import LedgerReader
+from zkpfl.ledger.records import (
+    MAX_TRAINERS,
+    MILLION,
+    MPC,
+    DeploymentTerms,
+    Durations,
+    Job,
+    JobStatus,
+    JobTerms,
+    NodeRecord,
+    Phase,
+    Post,
+    Round,
+    RoundKind,
+    Score,
+    Submission,
+    TrainerRecord,
+)
+
+__all__ = [
+    "MPC",
+    "DeploymentTerms",
+    "Durations",
+    "Job",
+    "JobStatus",
+    "JobTerms",
+    "LedgerClient",
+    "NodeRecord",
+    "Phase",
+    "Post",
+    "Round",
+    "RoundKind",
+    "Score",
+    "Submission",
+    "TrainerRecord",
+    "deploy",
+]
+
+BLS_KEY_BYTES = 256
+BLS_SIGNATURE_BYTES = 128
+MAX_ENDPOINT_BYTES = 128
+TOKEN_SUPPLY = 10**9 * MPC
+"""Base units of a new token, minted to the deployer."""
+
+
+class LedgerClient(LedgerReader):
+    """The ledger contract as one account uses it.
+
+    Every write raises as `Connection.transact`; a refusal of the contract is a `TransactionFailed` with its
+    ``reason``.
+    """
+
+    @property
+    def account(self) -> bytes:
+        """Address of this client's account, bytes[20]; `NotAuthorized` where it has none."""
+        if self.connection.address is None:
+            raise NotAuthorized("this client has no account", field="account")
+        return address_bytes(self.connection.address)
+
+    # Accounts (§9.1)
+
+    def register_node(
+        self, bls_key: bytes, possession: bytes, encryption_key: bytes, endpoint: str, stake: int
+    ) -> None:
+        """Register this account as a zk-node and pay its stake.
+
+        Parameters
+        ----------
+        bls_key, possession
+            Public key (bytes[256]) and proof of possession (bytes[128]) in the EIP-2537 encoding.
+        encryption_key
+            X25519 public key, bytes[32].
+        endpoint
+            Where the node listens, ``host:port``; at most 128 bytes.
+        stake
+            Base units.
+        """
+        checked_bytes(bls_key, BLS_KEY_BYTES, "bls_key")
+        checked_bytes(possession, BLS_SIGNATURE_BYTES, "possession")
+        checked_bytes(encryption_key, 32, "encryption_key")
+        if not 0 < len(endpoint.encode()) <= MAX_ENDPOINT_BYTES:
+            raise InvalidParameter(f"must be 1 to {MAX_ENDPOINT_BYTES} bytes", field="endpoint")
+        self._approve(checked_amount(stake, "stake"))
+        self._write(self._functions.register_node(bls_key, possession, encryption_key, endpoint, stake))
+
+    def register_trainer(self, encryption_key: bytes, stake: int) -> None:
+        """Register this account as a trainer with an X25519 key (bytes[32]); pay its stake (base units)."""
+        checked_bytes(encryption_key, 32, "encryption_key")
+        self._approve(checked_amount(stake, "stake"))
+        self._write(self._functions.register_trainer(encryption_key, stake))
+
+    def unstake(self) -> None:
+        """Take no new job; the stake is free the unbonding delay after the last job has ended."""
+        self._write(self._functions.unstake())
+
+    def withdraw_stake(self) -> None:
+        """Take the stake back and end the registration."""
+        self._write(self._functions.withdraw_stake())
+
+    # Jobs (§9.2)
+
+    def create_job(self, terms: JobTerms, committee: Sequence[bytes], fee: int = 100 * MPC) -> int:
+        """Pay the fee into escrow and open a job.
+
+        Parameters
+        ----------
+        terms
+            What is offered and asked for.
+        committee
+            2t − 1 to 10 registered zk-nodes, bytes[20] each; node j is ``committee[j - 1]``.
+        fee
+            Base units.
+
+        Returns
+        -------
+        int
+            Number of the job.
+        """
+        if not 2 * terms.threshold - 1 <= len(committee) <= 10:
+            raise InvalidParameter(f"must be {2 * terms.threshold - 1} to 10 nodes", field="committee")
+        nodes = [checked_address(node, "committee") for node in committee]
+        self._approve(checked_amount(fee, "fee"))
+        receipt = self._write(self._functions.create_job(astuple(terms), nodes, fee))
+        created = self._web3_contract.events.JobCreated().process_receipt(receipt, errors=DISCARD)
+        if not created:
+            raise LedgerError("the receipt does not tell the job", party="ledger")
+        return int(created[0]["args"]["job"])
+
+    def cancel_job(self, job: int) -> None:
+        """Cancel this account's job while it recruits; the fee may then be claimed."""
+        self._write(self._functions.cancel_job(checked_job(job)))
+
+    def grant_keys(self, job: int, digests: Mapping[bytes, bytes]) -> None:
+        """Record where joined trainers' wrapped job keys lie: address (bytes[20]) to digest (bytes[32])."""
+        if len(digests) > MAX_TRAINERS:
+            raise InvalidParameter(f"at most {MAX_TRAINERS}, got {len(digests)}", field="digests")
+        trainers = [checked_address(trainer, "digests") for trainer in digests]
+        values = [checked_bytes(digest, 32, "digests") for digest in digests.values()]
+        self._write(self._functions.grant_keys(checked_job(job), trainers, values))
+
+    def join(self, job: int) -> None:
+        """Join a recruiting job as this account, a registered trainer."""
+        self._write(self._functions.join(checked_job(job)))
+
+    def advance(self, job: int) -> None:
+        """Move a job past a deadline; refused with ``nothing_to_do`` where none has passed."""
+        self._write(self._functions.advance(checked_job(job)))
+
+    def claim(self, job: int) -> None:
+        """Take what an ended job owes this account."""
+        self._write(self._functions.claim(checked_job(job)))
+
+    # Rounds (§9.3)
+
+    def submit(self, job: int, round: int, commitment_root: bytes, manifest: bytes) -> None:
+        """Submit a commitment root and the digest of the submission manifest, bytes[32] each."""
+        hashes = (
+            checked_bytes(commitment_root, 32, "commitment_root"),
+            checked_bytes(manifest, 32, "manifest"),
+        )
+        self._write(self._functions.submit(checked_job(job), checked_round(round), *hashes))
+
+    def report(self, job: int, round: int, accepted: int) -> None:
+        """Report the set of trainers whose shares this node has verified."""
+        self._write(
+            self._functions.report(
+                checked_job(job), checked_round(round), checked_bitmap(accepted, 256, "accepted")
+            )
+        )
+
+    def post_aggregate(self, job: int, round: int, share_root: bytes, manifest: bytes) -> None:
+        """Post the share root and the digest of the aggregate manifest, bytes[32] each."""
+        hashes = checked_bytes(share_root, 32, "share_root"), checked_bytes(manifest, 32, "manifest")
+        self._write(self._functions.post_aggregate(checked_job(job), checked_round(round), *hashes))
+
+    def attest(
+        self, job: int, round: int, aggregate_root: bytes, valid: int, signers: int, signature: bytes
+    ) -> None:
+        """Hand in the attestation.
+
+        Parameters
+        ----------
+        job, round
+            Which round.
+        aggregate_root
+            bytes[32].
+        valid
+            Set of nodes, of those that posted, whose proofs the signers verified.
+        signers
+            Set of nodes whose signatures are summed.
+        signature
+            bytes[128] in the EIP-2537 encoding.
+        """
+        checked_bytes(aggregate_root, 32, "aggregate_root")
+        checked_bytes(signature, BLS_SIGNATURE_BYTES, "signature")
+        sets = checked_bitmap(valid, 10, "valid"), checked_bitmap(signers, 10, "signers")
+        self._write(
+            self._functions.attest(checked_job(job), checked_round(round), aggregate_root, *sets, signature)
+        )
+
+    def score(self, job: int, round: int, checkpoint: bytes, accuracy_ppm: int) -> None:
+        """Score a round: the new checkpoint's digest (bytes[32]) and its accuracy, 0 to 1,000,000."""
+        checked_bytes(checkpoint, 32, "checkpoint")
+        if not 0 <= accuracy_ppm <= MILLION:
+            raise InvalidParameter(f"must be 0 to {MILLION}, got {accuracy_ppm}", field="accuracy_ppm")
+        self._write(self._functions.score(checked_job(job), checked_round(round), checkpoint, accuracy_ppm))
+
+    # Below: how
+
+    def _approve(self, amount: int) -> None:
+        if self.token.allowance(self.account, self.contract) < amount:
+            self.token.approve(self.contract, amount)
+
+    def _write(self, function: ContractFunction) -> TxReceipt:
+        return self.connection.transact(function)
+
+
+def deploy(
+    connection: Connection,
+    terms: DeploymentTerms | None = None,
+    *,
+    token: bytes | None = None,
+) -> LedgerClient:
+    """Deploy a ledger, and its token unless there is one.
+
+    Parameters
+    ----------
+    connection
+        Node and the deploying account, to which a new token's whole supply is minted.
+    terms
+        Minima and unbonding delay; the specification's by default.
+    token
+        Address of an MPC token that exists, bytes[20].
+
+    Returns
+    -------
+    LedgerClient
+        Client of the new contract, for the deploying account.
+    """
+    fixed = terms or DeploymentTerms()
+    first_block = connection.block_number()
+    if token is None:
+        token = _create(connection, "mpc_token", TOKEN_SUPPLY)
+    contract = _create(
+        connection,
+        "zkpfl",
+        Web3.to_checksum_address(checked_address(token, "token")),
+        Web3.to_checksum_address(_create(connection, "bls_verifier")),
+        *astuple(fixed),
+    )
+    return LedgerClient(connection, contract, first_block=first_block)
+
+
+def _create(connection: Connection, name: str, *arguments: object) -> bytes:
+    contract = compiled(name)
+    return connection.deploy(contract.abi, contract.bytecode, *arguments)

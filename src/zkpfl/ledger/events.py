@@ -1,0 +1,296 @@
+"""The events of the ledger contract as frozen records: everything an auditor needs (docs/spec.md §9).
+
+Each class is named as its event and has the event's fields under the same names; units are those of
+`zkpfl.ledger.records`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from zkpfl.ledger.records import AccountRole, Durations, JobStatus, JobTerms, RoundKind
+
+_ADDRESS_FIELDS = frozenset({"account", "owner", "trainer", "node"})
+_ENUM_FIELDS = {"kind": RoundKind, "status": JobStatus, "role": AccountRole}
+
+
+@dataclass(frozen=True)
+class Event:
+    """An event and its place on the chain: order by (``block``, ``log_index``)."""
+
+    block: int
+    log_index: int
+
+
+@dataclass(frozen=True)
+class NodeRegistered(Event):
+    """A zk-node registered; its proof of possession verified."""
+
+    account: bytes
+    bls_key: bytes
+    encryption_key: bytes
+    endpoint: str
+
+
+@dataclass(frozen=True)
+class TrainerRegistered(Event):
+    """A trainer registered."""
+
+    account: bytes
+    encryption_key: bytes
+
+
+@dataclass(frozen=True)
+class Staked(Event):
+    """A stake came in."""
+
+    account: bytes
+    amount: int
+
+
+@dataclass(frozen=True)
+class Unstaking(Event):
+    """An account takes no new job; with an unfinished one the delay starts anew at its end."""
+
+    account: bytes
+    withdrawable_at: int
+
+
+@dataclass(frozen=True)
+class Unstaked(Event):
+    """A stake was paid back and the account's registration ended."""
+
+    account: bytes
+    amount: int
+
+
+@dataclass(frozen=True)
+class JobCreated(Event):
+    """A job with all its terms."""
+
+    job: int
+    owner: bytes
+    fee: int
+    join_deadline: int
+    terms: JobTerms
+    committee: tuple[bytes, ...]
+
+
+@dataclass(frozen=True)
+class Joined(Event):
+    """A trainer joined as number ``index``."""
+
+    job: int
+    trainer: bytes
+    index: int
+
+
+@dataclass(frozen=True)
+class KeyGranted(Event):
+    """The owner recorded where a trainer's wrapped job key lies."""
+
+    job: int
+    trainer: bytes
+    digest: bytes
+
+
+@dataclass(frozen=True)
+class RoundStarted(Event):
+    """A round began to collect."""
+
+    job: int
+    round: int
+    kind: RoundKind
+    opened: int
+    collect_deadline: int
+
+
+@dataclass(frozen=True)
+class Submitted(Event):
+    """A trainer submitted at ``time``."""
+
+    job: int
+    round: int
+    trainer: bytes
+    commitment_root: bytes
+    manifest: bytes
+    time: int
+
+
+@dataclass(frozen=True)
+class Reported(Event):
+    """A node reported the set of trainers that it accepts."""
+
+    job: int
+    round: int
+    node: bytes
+    accepted: int
+
+
+@dataclass(frozen=True)
+class AcceptedSetFixed(Event):
+    """The contract fixed I and Q."""
+
+    job: int
+    round: int
+    accepted: int
+    quorum: int
+
+
+@dataclass(frozen=True)
+class AggregatePosted(Event):
+    """A node posted its aggregate share."""
+
+    job: int
+    round: int
+    node: bytes
+    share_root: bytes
+    manifest: bytes
+
+
+@dataclass(frozen=True)
+class Attested(Event):
+    """``signers`` attested the aggregate, and that the proofs of ``valid`` verified."""
+
+    job: int
+    round: int
+    aggregate_root: bytes
+    valid: int
+    signers: int
+    signature: bytes
+
+
+@dataclass(frozen=True)
+class Scored(Event):
+    """A trainer scored, with ``stake`` behind it."""
+
+    job: int
+    round: int
+    trainer: bytes
+    checkpoint: bytes
+    accuracy: int
+    stake: int
+
+
+@dataclass(frozen=True)
+class Rewarded(Event):
+    """A reward was credited."""
+
+    job: int
+    round: int
+    account: bytes
+    role: AccountRole
+    amount: int
+    time_factor: int
+    accuracy_factor: int
+
+
+@dataclass(frozen=True)
+class Slashed(Event):
+    """A member of Q did not deliver; ``stake`` is what it had before."""
+
+    job: int
+    round: int
+    node: bytes
+    stake: int
+    amount: int
+
+
+@dataclass(frozen=True)
+class RoundClosed(Event):
+    """A round succeeded; without a score ``checkpoint`` is zero bytes and ``accuracy`` 0."""
+
+    job: int
+    round: int
+    checkpoint: bytes
+    accuracy: int
+    improved: bool
+
+
+@dataclass(frozen=True)
+class RoundFailed(Event):
+    """A round failed, for a reason in snake_case."""
+
+    job: int
+    round: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class JobEnded(Event):
+    """A job was settled; ``refund`` went to its owner."""
+
+    job: int
+    status: JobStatus
+    refund: int
+
+
+@dataclass(frozen=True)
+class Claimed(Event):
+    """An account was paid what a job owed it."""
+
+    job: int
+    account: bytes
+    amount: int
+
+
+ACCOUNT_EVENTS: tuple[type[Event], ...] = (NodeRegistered, TrainerRegistered, Staked, Unstaking, Unstaked)
+JOB_EVENTS: tuple[type[Event], ...] = (
+    JobCreated,
+    Joined,
+    KeyGranted,
+    RoundStarted,
+    Submitted,
+    Reported,
+    AcceptedSetFixed,
+    AggregatePosted,
+    Attested,
+    Scored,
+    Rewarded,
+    Slashed,
+    RoundClosed,
+    RoundFailed,
+    JobEnded,
+    Claimed,
+)
+
+
+def address_bytes(address: str) -> bytes:
+    """Return bytes[20] for a hexadecimal address of web3."""
+    return bytes.fromhex(address.removeprefix("0x"))
+
+
+def terms_from(values: Mapping[str, Any]) -> JobTerms:
+    """Return the terms that the contract holds, by the names of its struct."""
+    return JobTerms(**{**values, "durations": Durations(*values["durations"])})
+
+
+def event_from(kind: type[Event], block: int, log_index: int, values: Mapping[str, Any]) -> Event:
+    """Make a record of a decoded log.
+
+    Parameters
+    ----------
+    kind
+        The event's class.
+    block, log_index
+        Its place on the chain.
+    values
+        Its arguments as web3 decodes them.
+    """
+    names = [field.name for field in fields(kind) if field.name not in ("block", "log_index")]
+    arguments = {name: _convert(name, values[name]) for name in names}
+    return kind(block=block, log_index=log_index, **arguments)
+
+
+def _convert(name: str, value: Any) -> Any:
+    if name in _ADDRESS_FIELDS:
+        return address_bytes(value)
+    if name in _ENUM_FIELDS:
+        return _ENUM_FIELDS[name](value)
+    if name == "committee":
+        return tuple(address_bytes(address) for address in value)
+    if name == "terms":
+        return terms_from(value)
+    return bytes(value) if isinstance(value, bytes) else value

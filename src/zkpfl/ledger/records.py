@@ -1,0 +1,333 @@
+"""What the ledger contract holds and logs, as frozen records (docs/spec.md §9).
+
+Amounts are integers in base units (1 MPC = 10**18), times seconds of the ledger's clock, accuracies parts
+per million, factors units of 10**-18, addresses bytes[20]. Bit i of a set of trainers is the i-th to join;
+bit j − 1 of a set of nodes is node j of the committee.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from enum import IntEnum
+
+from zkpfl.errors import InvalidParameter
+
+MPC = 10**18
+"""Base units of one MPC."""
+
+MILLION = 10**6
+MAX_TRAINERS = 256
+MAX_ROUNDS = 1000
+MAX_PHASE_S = 30 * 86400
+MAX_LIFETIME_S = 366 * 86400
+
+
+class JobStatus(IntEnum):
+    """Where a job is in its life."""
+
+    NONE = 0
+    RECRUITING = 1
+    RUNNING = 2
+    DONE = 3
+    FAILED = 4
+    CANCELLED = 5
+
+    @property
+    def ended(self) -> bool:
+        """Whether the job is settled."""
+        return self > JobStatus.RUNNING
+
+
+class Phase(IntEnum):
+    """Where a round is."""
+
+    NONE = 0
+    COLLECT = 1
+    CHECK = 2
+    AGGREGATE = 3
+    ATTEST = 4
+    SCORE = 5
+    CLOSED = 6
+    ABORTED = 7
+
+
+class RoundKind(IntEnum):
+    """What a round sums."""
+
+    STATISTICS = 1
+    TRAINING = 2
+
+
+class AccountRole(IntEnum):
+    """What an account is registered as."""
+
+    NONE = 0
+    NODE = 1
+    TRAINER = 2
+
+
+def _require(condition: bool, field: str, message: str) -> None:
+    if not condition:
+        raise InvalidParameter(message, field=field)
+
+
+@dataclass(frozen=True)
+class DeploymentTerms:
+    """What a deployment fixes for ever (docs/spec.md §9.1, §9.2).
+
+    Parameters
+    ----------
+    unbonding_s
+        Seconds from `unstake`, or the end of the last job after it, until a stake is free; 0 to 366 days.
+    min_node_stake, min_trainer_stake, min_fee
+        Base units, positive.
+    """
+
+    unbonding_s: int = 3600
+    min_node_stake: int = 500 * MPC
+    min_trainer_stake: int = 500 * MPC
+    min_fee: int = 100 * MPC
+
+    def __post_init__(self) -> None:
+        _require(
+            0 <= self.unbonding_s <= MAX_LIFETIME_S, "unbonding_s", f"must be 0 to {MAX_LIFETIME_S} seconds"
+        )
+        for name in ("min_node_stake", "min_trainer_stake", "min_fee"):
+            _require(0 < getattr(self, name) < 1 << 128, name, "must be positive and below 2^128")
+
+
+@dataclass(frozen=True)
+class Durations:
+    """Seconds of each phase, 1 to 30 days."""
+
+    join: int
+    collect: int
+    check: int
+    aggregate: int
+    attest: int
+    score: int
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            _require(
+                1 <= value <= MAX_PHASE_S, field.name, f"must be 1 to {MAX_PHASE_S} seconds, got {value}"
+            )
+
+
+@dataclass(frozen=True)
+class JobTerms:
+    """What an owner offers and asks for; fixed when the job is created (docs/spec.md §9.2).
+
+    Parameters
+    ----------
+    training_rounds
+        0 to 1000; 0 only with ``statistics``.
+    statistics
+        Whether a round of exact sums comes first.
+    target, baseline
+        Accuracies in ppm at which the job is done, and from which improvement is paid; baseline < target
+        unless there are no training rounds.
+    threshold
+        t, at least 2.
+    quorum, max_trainers
+        Fewest trainers in a round (at least 2) and most in the job (at most 256).
+    durations
+        Seconds of each phase.
+    deadline
+        Time at which the job fails, after recruiting and within 366 days of its creation.
+    manifest
+        SHA-256 of the job manifest, bytes[32].
+    member_key
+        X25519 public key of the members, bytes[32].
+
+    Raises
+    ------
+    InvalidParameter
+        Out of range; names the field.
+    """
+
+    training_rounds: int
+    statistics: bool
+    target: int
+    baseline: int
+    threshold: int
+    quorum: int
+    max_trainers: int
+    durations: Durations
+    deadline: int
+    manifest: bytes
+    member_key: bytes
+
+    def __post_init__(self) -> None:
+        rounds = self.training_rounds
+        _require(0 <= rounds <= MAX_ROUNDS, "training_rounds", f"must be 0 to {MAX_ROUNDS}, got {rounds}")
+        _require(self.statistics or rounds > 0, "training_rounds", "must be positive without statistics")
+        _require(0 <= self.target <= MILLION, "target", f"must be 0 to {MILLION} ppm, got {self.target}")
+        _require(
+            0 <= self.baseline <= MILLION, "baseline", f"must be 0 to {MILLION} ppm, got {self.baseline}"
+        )
+        _require(rounds == 0 or self.baseline < self.target, "baseline", "must be below the target")
+        _require(2 <= self.threshold <= 5, "threshold", f"must be 2 to 5, got {self.threshold}")
+        _require(self.quorum >= 2, "quorum", f"must be at least 2, got {self.quorum}")
+        _require(
+            self.quorum <= self.max_trainers <= MAX_TRAINERS,
+            "max_trainers",
+            f"must be {self.quorum} (the quorum) to {MAX_TRAINERS}, got {self.max_trainers}",
+        )
+        _require(0 < self.deadline < 1 << 64, "deadline", f"must be a time in seconds, got {self.deadline}")
+        for name in ("manifest", "member_key"):
+            _require(len(getattr(self, name)) == 32, name, "must be 32 bytes")
+
+    @property
+    def rounds(self) -> int:
+        """T, the number of rounds the fee is divided by: training rounds, and one for statistics."""
+        return self.training_rounds + self.statistics
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as it stands.
+
+    Parameters
+    ----------
+    id
+        Number of the job, from 1.
+    owner, terms, fee, committee
+        As created; ``committee[j - 1]`` is node j.
+    trainers
+        ``trainers[i]`` is trainer i.
+    status
+        Where the job is in its life.
+    escrow
+        What is neither paid out nor refunded yet.
+    join_deadline
+        End of recruiting.
+    current_round
+        Number of the current or last round, from 1; 0 before the first.
+    statistics_done
+        Whether the statistics round has succeeded.
+    trained
+        Closed training rounds.
+    failures
+        Failed rounds in a row.
+    best
+        Best accuracy so far, ppm; the baseline at first.
+    checkpoint
+        SHA-256 of the last scored checkpoint's manifest; None before.
+    absent_trainers, absent_nodes
+        Sets that this round's Collect and Check do not wait for.
+    phase, phase_deadline
+        Of the current round; NONE and 0 before the first.
+    """
+
+    id: int
+    owner: bytes
+    terms: JobTerms
+    fee: int
+    committee: tuple[bytes, ...]
+    trainers: tuple[bytes, ...]
+    status: JobStatus
+    escrow: int
+    join_deadline: int
+    current_round: int
+    statistics_done: bool
+    trained: int
+    failures: int
+    best: int
+    checkpoint: bytes | None
+    absent_trainers: int
+    absent_nodes: int
+    phase: Phase
+    phase_deadline: int
+
+
+@dataclass(frozen=True)
+class Round:
+    """A round as it stands.
+
+    Parameters
+    ----------
+    job, number
+        Whose round, and which.
+    kind, phase
+        What it sums and where it is.
+    opened, collect_deadline, deadline
+        Begin and end of Collect, and the end of the present phase.
+    submitted, accepted, scored
+        Sets of trainers; ``accepted`` is I, 0 until fixed.
+    reported, quorum, delivered, valid, signers
+        Sets of nodes; ``quorum`` is Q, ``valid`` those of the delivered whose proofs the signers verified.
+    aggregate_root
+        As attested; None before.
+    checkpoint, accuracy
+        Of a closed round that was scored, else None.
+    """
+
+    job: int
+    number: int
+    kind: RoundKind
+    phase: Phase
+    opened: int
+    collect_deadline: int
+    deadline: int
+    submitted: int
+    reported: int
+    accepted: int
+    quorum: int
+    delivered: int
+    valid: int
+    signers: int
+    aggregate_root: bytes | None
+    scored: int
+    checkpoint: bytes | None
+    accuracy: int | None
+
+
+@dataclass(frozen=True)
+class NodeRecord:
+    """A registered zk-node: ``bls_key`` is bytes[256] in the EIP-2537 encoding."""
+
+    account: bytes
+    stake: int
+    serving: int
+    withdrawable_at: int | None
+    encryption_key: bytes
+    bls_key: bytes
+    endpoint: str
+
+
+@dataclass(frozen=True)
+class TrainerRecord:
+    """A registered trainer: ``withdrawable_at`` is None until it unstakes."""
+
+    account: bytes
+    stake: int
+    serving: int
+    withdrawable_at: int | None
+    encryption_key: bytes
+
+
+@dataclass(frozen=True)
+class Submission:
+    """What a trainer submitted to a round, and when."""
+
+    commitment_root: bytes
+    manifest: bytes
+    time: int
+
+
+@dataclass(frozen=True)
+class Post:
+    """What a node posted in a round."""
+
+    share_root: bytes
+    manifest: bytes
+
+
+@dataclass(frozen=True)
+class Score:
+    """How a trainer scored a round: its checkpoint and the accuracy in ppm."""
+
+    checkpoint: bytes
+    accuracy: int
