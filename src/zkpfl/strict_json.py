@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any, NoReturn
 
 from zkpfl.errors import InvalidEncoding, ZkpflError
+
+MAX_NESTING = 32
+_STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
 
 
 def dump(value: Any) -> bytes:
@@ -42,6 +46,9 @@ def parse(
     """
     if len(data) > max_size_bytes:
         raise error(f"{len(data)} bytes, at most {max_size_bytes} are accepted", field=field)
+    # Libraries raise Python's recursion limit so far that the parser itself would overflow the stack.
+    if _nesting(data) > MAX_NESTING:
+        raise error(f"nested more than {MAX_NESTING} deep", field=field)
     try:
         value = json.loads(data.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
     except (ValueError, RecursionError) as cause:
@@ -62,6 +69,14 @@ def require_keys(
     if unknown := value.keys() - expected:
         raise error(f"has unknown keys {sorted(unknown)}", field=field)
     return value
+
+
+def _nesting(data: bytes) -> int:
+    depth = deepest = 0
+    for byte in _STRING.sub(b"", data):
+        depth += (byte in b"[{") - (byte in b"]}")
+        deepest = max(deepest, depth)
+    return deepest
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
