@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from zkpfl.crypto.sealing import EncryptionKey
 from zkpfl.crypto.transcript import Context
-from zkpfl.errors import NotDelivered, ProtocolFault, StorageError, WrongContext, ZkpflError
-from zkpfl.ledger.client import Job, LedgerClient, Round, RoundKind
+from zkpfl.errors import LedgerError, NotDelivered, ProtocolFault, StorageError, WrongContext, ZkpflError
+from zkpfl.ledger.client import LedgerClient
+from zkpfl.ledger.records import Job, NodeRecord, Post, Round, RoundKind, Submission
 from zkpfl.params import Committee, Layout
 from zkpfl.protocol.aggregate import PublicAggregate, decode_commitments
 from zkpfl.protocol.manifests import (
@@ -66,8 +67,10 @@ class JobReader:
 
     @cached_property
     def _nodes(self) -> tuple[CommitteeMember, ...]:
-        records = ((address, self._ledger.node(address)) for address in self.job().committee)
-        return tuple(CommitteeMember(address, record.encryption_key) for address, record in records)
+        return tuple(
+            CommitteeMember(address, registered_node(self._ledger, address).encryption_key)
+            for address in self.job().committee
+        )
 
     def plan(self, job: Job, number: int, kind: RoundKind) -> RoundPlan:
         """The plan of a round."""
@@ -93,6 +96,14 @@ class JobReader:
     def content_by_digest(self, digest: bytes) -> bytes:
         """A manifest that the ledger names."""
         return self._store.get(ContentId.from_digest(digest), max_size_bytes=MAX_MANIFEST_BYTES)
+
+    def submissions(self, number: int) -> dict[int, Submission]:
+        """What was submitted to a round, by trainer."""
+        return self._ledger.submissions(self.job_id, number)
+
+    def posts(self, number: int) -> dict[int, Post]:
+        """What was posted in a round, by number of the zk-node."""
+        return self._ledger.posts(self.job_id, number)
 
     def submission(self, plan: RoundPlan, trainer: int, manifest_digest: bytes) -> SubmissionManifest:
         """A trainer's submission manifest.
@@ -132,7 +143,7 @@ class JobReader:
 
     def public_aggregate(self, plan: RoundPlan, accepted: int) -> PublicAggregate:
         """The sum of the accepted commitments, from storage, checked against the ledger."""
-        submissions = self._ledger.submissions(self.job_id, plan.context.round)
+        submissions = self.submissions(plan.context.round)
         roots, points = {}, {}
         for trainer in members_of(accepted):
             submission = submissions[trainer]
@@ -146,7 +157,7 @@ class JobReader:
 
     def aggregate_manifest(self, plan: RoundPlan, node: int) -> AggregateManifest:
         """What a zk-node posted; `NotDelivered` if storage lacks it or it differs from the ledger."""
-        post = self._ledger.posts(self.job_id, plan.context.round)[node]
+        post = self.posts(plan.context.round)[node]
         party = f"zk-node {node}"
         try:
             manifest = AggregateManifest.from_bytes(self.content_by_digest(post.manifest))
@@ -208,6 +219,14 @@ class JobReader:
             return self._store.get(ContentId.parse(content_id), max_size_bytes=max_size_bytes)
         except StorageError as error:
             raise NotDelivered(str(error), party=party, field=field) from error
+
+
+def registered_node(ledger: LedgerClient, address: bytes) -> NodeRecord:
+    """The zk-node registered for an account of a committee."""
+    record = ledger.node(address)
+    if record is None:
+        raise LedgerError("is not registered", party=f"zk-node 0x{address.hex()}")
+    return record
 
 
 def signed_share(

@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable
 
 from zkpfl.errors import DeadlineExceeded, LedgerError, ProtocolFault, StorageError, Unavailable
-from zkpfl.ledger.client import Job, JobStatus, LedgerClient
+from zkpfl.ledger.client import LedgerClient
+from zkpfl.ledger.records import Job, JobStatus
 from zkpfl.roles.events import Reporter, RoleEvent, fault_event
 
 POLL_S = 0.05
@@ -92,9 +93,10 @@ def advance_if_due(ledger: LedgerClient, job: Job, *, patience_s: float) -> bool
     bool
         Whether a transaction was sent.
     """
-    if job.status not in (JobStatus.RECRUITING, JobStatus.RUNNING):
+    if job.status.ended:
         return False
-    if time.time() < job.phase_deadline + patience_s:
+    deadline = job.join_deadline if job.status is JobStatus.RECRUITING else job.phase_deadline
+    if time.time() < deadline + patience_s:
         return False
     ledger.advance(job.id)
     return True

@@ -15,7 +15,7 @@ from zkpfl.learning.evaluation import Score, evaluate
 from zkpfl.learning.records import Records
 from zkpfl.learning.statistics import Standardizer
 from zkpfl.learning.weights import Vector, checkpoint_bytes, checkpoint_hash, flatten, server_step
-from zkpfl.ledger.client import Job, Phase, Round, RoundKind
+from zkpfl.ledger.records import Job, Phase, Round, RoundKind
 from zkpfl.roles.job_reader import FaultHandler, JobReader
 from zkpfl.roles.layouts import fixed_point, statistics_layout, training_layout
 from zkpfl.storage.cid import ContentId
@@ -118,7 +118,7 @@ class Member:
             self.standardizer = Standardizer.from_sums(decode_integers(total, plan.layout.value_bits))
             return
         self.training_rounds += 1
-        if not any(round_.checkpoint):
+        if round_.checkpoint is None:
             return  # nobody scored it: the next round trains from the last scored checkpoint
         candidate = self.candidate(job, number, round_)
         if candidate.checkpoint_hash != round_.checkpoint:

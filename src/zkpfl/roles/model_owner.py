@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from zkpfl.crypto.sealing import member_key, seal, seal_to
 from zkpfl.crypto.transcript import Context
-from zkpfl.errors import ZkpflError
+from zkpfl.errors import LedgerError, ZkpflError
 from zkpfl.learning.bundle import Bundle
 from zkpfl.learning.weights import checkpoint_bytes
-from zkpfl.ledger.client import Job, JobStatus, JobTerms, LedgerClient, PhaseDurations
+from zkpfl.ledger.client import LedgerClient
+from zkpfl.ledger.records import Durations, Job, JobTerms
 from zkpfl.protocol.manifests import JobManifest
 from zkpfl.roles.events import Reporter, RoleEvent, fault_event
 from zkpfl.roles.identity import Identity
@@ -52,7 +53,7 @@ class JobOrder:
     threshold: int
     quorum: int
     max_trainers: int
-    durations: PhaseDurations
+    durations: Durations
     deadline: int
     committee: tuple[bytes, ...]
 
@@ -115,8 +116,8 @@ class ModelOwnerRole:
         terms = JobTerms(
             training_rounds=order.training_rounds,
             statistics=manifest.statistics is not None,
-            target_ppm=order.target_ppm,
-            baseline_ppm=order.baseline_ppm,
+            target=order.target_ppm,
+            baseline=order.baseline_ppm,
             threshold=order.threshold,
             quorum=order.quorum,
             max_trainers=order.max_trainers,
@@ -134,7 +135,7 @@ class ModelOwnerRole:
         duty = _OwnerDuty(self._ledger, self._store, self._report, job_id, job_key)
         RoleLoop(self._ledger, stop, self._report).run(duty.step)
         job = self._ledger.job(job_id)
-        if job.status not in (JobStatus.RECRUITING, JobStatus.RUNNING):
+        if job.status.ended:
             self._take_refund(job_id)
         return JobResult(job, duty.checkpoint)
 
@@ -169,14 +170,14 @@ class _OwnerDuty:
         self._member.catch_up(job)
         self._keep_checkpoint(job)
         advance_if_due(self._ledger, job, patience_s=PATIENCE_S)
-        return job.status not in (JobStatus.RECRUITING, JobStatus.RUNNING)
+        return job.status.ended
 
     def _grant(self, job: Job) -> None:
-        if job.status not in (JobStatus.RECRUITING, JobStatus.RUNNING):
+        if job.status.ended:
             return
         digests = {}
         for address in job.trainers:
-            if address in self._granted or any(self._ledger.key_grant(self._job_id, address)):
+            if address in self._granted or self._ledger.key_grant(self._job_id, address):
                 continue
             digests[address] = self._wrap_key(address)
         if digests:
@@ -186,12 +187,14 @@ class _OwnerDuty:
 
     def _wrap_key(self, trainer: bytes) -> bytes:
         record = self._ledger.trainer(trainer)
+        if record is None:
+            raise LedgerError("is not registered", party=f"trainer 0x{trainer.hex()}")
         context = job_key_context(self._ledger.chain_id, self._ledger.contract, self._job_id, trainer)
         return self._store.put(seal_to(record.encryption_key, self._job_key, context=context)).digest
 
     def _keep_checkpoint(self, job: Job) -> None:
         """Store the newest scored checkpoint, sealed to the members."""
-        if self._member.training_rounds == self._stored or not any(job.checkpoint):
+        if self._member.training_rounds == self._stored or job.checkpoint is None:
             return
         self._stored = self._member.training_rounds
         self.checkpoint = checkpoint_bytes(self._member.model, self._member.weights)

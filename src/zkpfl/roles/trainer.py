@@ -19,13 +19,14 @@ from zkpfl.learning.recipe import Recipe
 from zkpfl.learning.records import Records
 from zkpfl.learning.statistics import local_statistics, to_fixed
 from zkpfl.learning.training import local_seed, train_locally
-from zkpfl.ledger.client import Job, JobStatus, LedgerClient, Phase, Round, RoundKind
+from zkpfl.ledger.client import LedgerClient
+from zkpfl.ledger.records import Job, JobStatus, Phase, Round, RoundKind
 from zkpfl.protocol.messages import MessageKind, SignedMessage
 from zkpfl.protocol.plan import RoundPlan, members_of
 from zkpfl.protocol.trainer import PreparedSubmission, SealedShare, SeededShares, prepare_submission
 from zkpfl.roles.events import Reporter, RoleEvent, Value, fault_event
 from zkpfl.roles.identity import Identity
-from zkpfl.roles.job_reader import JobReader
+from zkpfl.roles.job_reader import JobReader, registered_node
 from zkpfl.roles.layouts import fixed_point
 from zkpfl.roles.loop import RoleLoop, advance_if_due
 from zkpfl.roles.member import Member, job_key_context, rounding_seed
@@ -50,8 +51,8 @@ class TrainerSettings:
     seed
         Makes local training and rounding reproducible; None draws from the operating system.
     stream
-        Number of this trainer's random streams under ``seed``; None takes the number under which it joined, which
-        may differ from run to run.
+        Number of this trainer's random streams under ``seed``; None takes the number under which it joined,
+        which may differ from run to run.
     device
         ``cpu`` or ``cuda``.
     """
@@ -126,7 +127,7 @@ class TrainerRole:
             self._register()
             RoleLoop(self._ledger, stop, self._report).run(self._step)
             job = self._reader.job()
-            if job.status not in (JobStatus.RECRUITING, JobStatus.RUNNING):
+            if job.status.ended:
                 self._claim()
             return job
         finally:
@@ -146,7 +147,7 @@ class TrainerRole:
 
     def _step(self) -> bool:
         job = self._reader.job()
-        if job.status not in (JobStatus.RECRUITING, JobStatus.RUNNING):
+        if job.status.ended:
             return True
         if self._number is None:
             self._join(job)
@@ -171,7 +172,7 @@ class TrainerRole:
         if self._member is None:
             address = self._identity.account.address
             digest = self._ledger.key_grant(self._job_id, address)
-            if not any(digest):
+            if digest is None:
                 return False
             wrapped = self._store.get(ContentId.from_digest(digest), max_size_bytes=MAX_WRAPPED_KEY_BYTES)
             context = job_key_context(self._ledger.chain_id, self._ledger.contract, self._job_id, address)
@@ -286,7 +287,7 @@ class TrainerRole:
 
     def _client(self, plan: RoundPlan, node: int) -> NodeClient:
         if node not in self._clients:
-            record = self._ledger.node(plan.nodes[node - 1].address)
+            record = registered_node(self._ledger, plan.nodes[node - 1].address)
             self._clients[node] = NodeClient(record.endpoint, party=f"zk-node {node}")
         return self._clients[node]
 

@@ -18,14 +18,15 @@ from zkpfl.crypto.bls import (
 )
 from zkpfl.crypto.transcript import Context
 from zkpfl.errors import BadSignature, NotAuthorized, ProtocolFault, WrongContext, WrongPhase, ZkpflError
-from zkpfl.ledger.client import Job, JobStatus, LedgerClient, Phase, Round
+from zkpfl.ledger.client import LedgerClient
+from zkpfl.ledger.records import Job, JobStatus, Phase, Round
 from zkpfl.protocol.aggregate import PublicAggregate
 from zkpfl.protocol.messages import SignedMessage
 from zkpfl.protocol.plan import bitmap_of, members_of
 from zkpfl.protocol.zk_node import NodeRound, ReleaseJournal
 from zkpfl.roles.events import Reporter, RoleEvent, fault_event
 from zkpfl.roles.identity import Identity
-from zkpfl.roles.job_reader import SEALING_OVERHEAD_BYTES, JobReader
+from zkpfl.roles.job_reader import SEALING_OVERHEAD_BYTES, JobReader, registered_node
 from zkpfl.roles.loop import RoleLoop, advance_if_due
 from zkpfl.rpc.client import NodeClient
 from zkpfl.rpc.handler import Attestation, NodeStatus, UploadLimits
@@ -172,7 +173,7 @@ class ZkNodeRole:
         for job_id in range(self._jobs_seen + 1, self._ledger.job_count() + 1):
             job = self._ledger.job(job_id)
             address = self._identity.account.address
-            if address in job.committee and job.status in (JobStatus.RECRUITING, JobStatus.RUNNING):
+            if address in job.committee and not job.status.ended:
                 node = job.committee.index(address) + 1
                 self._duties.setdefault(job_id, self._make_duty(job_id, node))
                 self._report(RoleEvent("serving", job_id, fields={"node": node}))
@@ -247,7 +248,7 @@ class _Duty:
     def step(self) -> bool:
         """Do what the round asks of this node now; returns whether the job has ended."""
         job = self._reader.job()
-        if job.status not in (JobStatus.RECRUITING, JobStatus.RUNNING):
+        if job.status.ended:
             return True
         if job.status is JobStatus.RUNNING:
             with self._lock:
@@ -279,7 +280,7 @@ class _Duty:
     def _check(self, state: NodeRound) -> None:
         """Fetch from storage what was not streamed, check everything, report."""
         context = state.plan.context
-        submissions = self._ledger.submissions(context.job, context.round)
+        submissions = self._reader.submissions(context.round)
         for trainer, submission in submissions.items():
             if not state.holds(trainer, submission.commitment_root):
                 self._fetch_share(state, trainer, submission.commitment_root, submission.manifest)
@@ -314,7 +315,7 @@ class _Duty:
     def _restore(self, state: NodeRound) -> None:
         """After a restart: the shares again, from storage."""
         context = state.plan.context
-        submissions = self._ledger.submissions(context.job, context.round)
+        submissions = self._reader.submissions(context.round)
         for trainer, submission in submissions.items():
             self._fetch_share(state, trainer, submission.commitment_root, submission.manifest)
         state.report({trainer: submission.commitment_root for trainer, submission in submissions.items()})
@@ -348,7 +349,7 @@ class _Duty:
         context = state.plan.context
         public = self._public or self._reader.public_aggregate(state.plan, round_.accepted)
         self._public = public
-        posts = self._ledger.posts(context.job, context.round)
+        posts = self._reader.posts(context.round)
         valid = []
         for node in (index + 1 for index in members_of(round_.delivered)):
             try:
@@ -368,7 +369,7 @@ class _Duty:
 
     def _ask(self, state: NodeRound, node: int, own: _Attested) -> bytes | None:
         """A peer's signature over the same attestation; None if it has none yet or signed another."""
-        record = self._ledger.node(state.plan.nodes[node - 1].address)
+        record = registered_node(self._ledger, state.plan.nodes[node - 1].address)
         if node not in self._clients:
             self._clients[node] = NodeClient(record.endpoint, party=f"zk-node {node}")
         try:
