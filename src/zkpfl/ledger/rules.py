@@ -1,0 +1,117 @@
+"""The rules by which the contract decides and pays, as pure functions (docs/spec.md §6, §9.3, §9.5).
+
+Written apart from the contract, so that an audit computes every decision and amount a second time. Sets are
+bitmaps: bit i for trainer i, bit j − 1 for node j.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+
+from zkpfl.ledger.records import JobTerms
+
+ONE = 10**18
+"""Unit of factors."""
+
+
+def choose_accepted(reports: Mapping[int, int], threshold: int) -> tuple[int, int]:
+    """Choose the accepted set I and the group Q of nodes that stands behind it.
+
+    Q is the group of at least ``threshold`` reporting nodes whose common set is largest; among equals the one
+    of most nodes, then the one of lowest bitmap.
+
+    Parameters
+    ----------
+    reports
+        The reported set of each reporting node, by node number from 1.
+    threshold
+        t; there are at least as many reports.
+
+    Returns
+    -------
+    tuple[int, int]
+        I (trainers) and Q (nodes).
+    """
+    best, best_rank = (0, 0), (-1, 0, 0)
+    for size in range(threshold, len(reports) + 1):
+        for group in combinations(sorted(reports), size):
+            common = (1 << 256) - 1
+            for node in group:
+                common &= reports[node]
+            bitmap = sum(1 << (node - 1) for node in group)
+            rank = (common.bit_count(), size, -bitmap)
+            if rank > best_rank:
+                best, best_rank = (common, bitmap), rank
+    return best
+
+
+def leading_checkpoint(scores: Iterable[tuple[bytes, int]]) -> bytes:
+    """Return the checkpoint with most stake behind it, the lowest hash among equals.
+
+    Parameters
+    ----------
+    scores
+        Checkpoint (bytes[32]) and stake of each scorer; at least one.
+    """
+    support: dict[bytes, int] = {}
+    for checkpoint, stake in scores:
+        support[checkpoint] = support.get(checkpoint, 0) + stake
+    return min(support, key=lambda checkpoint: (-support[checkpoint], checkpoint))
+
+
+def weighted_median(scores: Iterable[tuple[int, int]]) -> int:
+    """Return the lowest accuracy at which at least half of the stake is reached.
+
+    Parameters
+    ----------
+    scores
+        Accuracy (ppm) and stake of each scorer; at least one.
+    """
+    ordered = sorted(scores)
+    total, reached = sum(stake for _, stake in ordered), 0
+    for accuracy, stake in ordered:
+        reached += stake
+        if 2 * reached >= total:
+            return accuracy
+    raise AssertionError("unreachable: all of the stake is at least half of it")
+
+
+def time_factor(time: int, opened: int, collect_deadline: int) -> int:
+    """Fall linearly from 1.1 at ``opened`` to 0.9 at ``collect_deadline``; units of 10**-18."""
+    return 11 * ONE // 10 - ONE * (time - opened) // (5 * (collect_deadline - opened))
+
+
+@dataclass(frozen=True)
+class FeeSplit:
+    """How a fee is divided (docs/spec.md §9.5); base units.
+
+    Parameters
+    ----------
+    nodes
+        A fifth, for nodes.
+    flat, improvement
+        The rest: half and half, or all flat where there are no training rounds.
+    rounds
+        T; each closed round pays ``nodes // rounds`` and ``flat // rounds``.
+    """
+
+    nodes: int
+    flat: int
+    improvement: int
+    rounds: int
+
+    @classmethod
+    def of(cls, fee: int, terms: JobTerms) -> FeeSplit:
+        """Divide the fee of a job."""
+        nodes = fee // 5
+        improvement = (fee - nodes) // 2 if terms.training_rounds else 0
+        return cls(nodes, fee - nodes - improvement, improvement, terms.rounds)
+
+    def improvement_pot(self, terms: JobTerms, best: int, accuracy: int) -> int:
+        """Return what a round pays that takes the best accuracy from ``best`` to ``accuracy``, both ppm."""
+        if accuracy <= best:
+            return 0
+        gained = min(accuracy, terms.target) - best
+        return self.improvement * gained // (terms.target - terms.baseline)

@@ -1,0 +1,322 @@
+"""Every payout, refund and slash of a job, computed again from its events (docs/spec.md §9.3, §9.5).
+
+What parties did, and what time alone decides (which rounds failed, how the job ended), is taken from the events;
+the rest is computed. `zkpfl.ledger.reconciliation` compares that with what the contract says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from zkpfl.errors import InvalidParameter
+from zkpfl.ledger.events import (
+    AcceptedSetFixed,
+    AggregatePosted,
+    Attested,
+    Event,
+    JobCreated,
+    JobEnded,
+    Joined,
+    Reported,
+    RoundClosed,
+    RoundFailed,
+    RoundStarted,
+    Scored,
+    Slashed,
+    Submitted,
+)
+from zkpfl.ledger.records import AccountRole, JobStatus, RoundKind
+from zkpfl.ledger.rules import (
+    ONE,
+    FeeSplit,
+    choose_accepted,
+    leading_checkpoint,
+    time_factor,
+    weighted_median,
+)
+
+_AFTER_AGGREGATE = frozenset({"too_few_aggregates", "not_attested"})
+
+
+@dataclass(frozen=True)
+class Reward:
+    """One credit, and why: ``amount = (flat_pot + improvement_pot) · weight // total_weight``.
+
+    Parameters
+    ----------
+    round, account, role
+        For what and to whom.
+    flat_pot, improvement_pot
+        What the round pays to all of that role, base units.
+    weight, total_weight
+        Trainers: time factor times accuracy factor, and the sum over I. Nodes: 1, and how many were valid.
+    time_factor, accuracy_factor
+        Units of 10**-18; 1 for nodes.
+    """
+
+    round: int
+    account: bytes
+    role: AccountRole
+    flat_pot: int
+    improvement_pot: int
+    weight: int
+    total_weight: int
+    time_factor: int = ONE
+    accuracy_factor: int = ONE
+
+    @property
+    def amount(self) -> int:
+        """Base units credited."""
+        return (self.flat_pot + self.improvement_pot) * self.weight // self.total_weight
+
+
+@dataclass(frozen=True)
+class Slash:
+    """A tenth of the stake of a member of Q that did not deliver, added to the owner's refund."""
+
+    round: int
+    node: bytes
+    stake: int
+
+    @property
+    def amount(self) -> int:
+        """Base units taken."""
+        return self.stake // 10
+
+
+@dataclass(frozen=True)
+class RoundResult:
+    """What a round decided.
+
+    Parameters
+    ----------
+    number, kind
+        Which round, and of what.
+    accepted, quorum
+        I and Q; 0 where the round did not get so far.
+    checkpoint, accuracy
+        None unless closed with a score.
+    failure
+        Why it failed; None if it closed, or is not over.
+    closed
+        Whether it closed.
+    rewards, slashes
+        What it paid and took.
+    """
+
+    number: int
+    kind: RoundKind
+    accepted: int
+    quorum: int
+    checkpoint: bytes | None
+    accuracy: int | None
+    failure: str | None
+    closed: bool
+    rewards: tuple[Reward, ...] = ()
+    slashes: tuple[Slash, ...] = ()
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """All money of a job: ``fee + slashed = rewarded + refund`` once it has ended.
+
+    Parameters
+    ----------
+    job, owner, fee, split
+        As created.
+    rounds
+        In order.
+    best
+        Best accuracy, ppm.
+    status
+        None while the job is not ended.
+    """
+
+    job: int
+    owner: bytes
+    fee: int
+    split: FeeSplit
+    rounds: tuple[RoundResult, ...]
+    best: int
+    status: JobStatus | None
+
+    @property
+    def rewards(self) -> tuple[Reward, ...]:
+        """Every credit, in order."""
+        return tuple(reward for result in self.rounds for reward in result.rewards)
+
+    @property
+    def slashes(self) -> tuple[Slash, ...]:
+        """Every slash, in order."""
+        return tuple(slash for result in self.rounds for slash in result.slashes)
+
+    @property
+    def escrow(self) -> int:
+        """What is neither rewarded nor, before the end, refunded; base units."""
+        taken = sum(slash.amount for slash in self.slashes)
+        return self.fee + taken - sum(reward.amount for reward in self.rewards)
+
+    @property
+    def refund(self) -> int | None:
+        """What the owner gets back, slashes included; None while the job is not ended."""
+        return None if self.status is None else self.escrow
+
+    def owed(self, account: bytes) -> int:
+        """Return all that the job ever owes an account, paid or not; base units."""
+        earned = sum(reward.amount for reward in self.rewards if reward.account == account)
+        return earned + (self.refund or 0 if account == self.owner else 0)
+
+
+@dataclass
+class _RoundRecord:
+    """The events of one round, sorted by kind."""
+
+    started: RoundStarted
+    submitted: list[Submitted] = field(default_factory=list)
+    reported: list[Reported] = field(default_factory=list)
+    fixed: list[AcceptedSetFixed] = field(default_factory=list)
+    posted: list[AggregatePosted] = field(default_factory=list)
+    attested: list[Attested] = field(default_factory=list)
+    scored: list[Scored] = field(default_factory=list)
+    slashed: list[Slashed] = field(default_factory=list)
+    closed: list[RoundClosed] = field(default_factory=list)
+    failed: list[RoundFailed] = field(default_factory=list)
+
+
+_SLOTS: dict[type[Event], str] = {
+    Submitted: "submitted",
+    Reported: "reported",
+    AcceptedSetFixed: "fixed",
+    AggregatePosted: "posted",
+    Attested: "attested",
+    Scored: "scored",
+    Slashed: "slashed",
+    RoundClosed: "closed",
+    RoundFailed: "failed",
+}
+
+
+class _Job:
+    """A job's events, and the state that runs through its rounds."""
+
+    def __init__(self, events: Sequence[Event]) -> None:
+        created = [event for event in events if isinstance(event, JobCreated)]
+        if len(created) != 1:
+            raise InvalidParameter("must be the events of one job from its creation on", field="events")
+        self.created = created[0]
+        joined = sorted((e for e in events if isinstance(e, Joined)), key=lambda e: e.index)
+        self.trainers = [event.trainer for event in joined]
+        self.split = FeeSplit.of(self.created.fee, self.created.terms)
+        self.best = self.created.terms.baseline
+        self.records = _round_records(events)
+
+    def number_of(self, node: bytes) -> int:
+        return self.created.committee.index(node) + 1
+
+    def result(self, record: _RoundRecord) -> RoundResult:
+        accepted, quorum = self._decision(record)
+        result = RoundResult(
+            number=record.started.round,
+            kind=record.started.kind,
+            accepted=accepted,
+            quorum=quorum,
+            checkpoint=None,
+            accuracy=None,
+            failure=record.failed[0].reason if record.failed else None,
+            closed=bool(record.closed),
+            slashes=tuple(self._slashes(record, quorum)),
+        )
+        return self._closed(record, result) if result.closed else result
+
+    def _decision(self, record: _RoundRecord) -> tuple[int, int]:
+        """Recompute I and Q where the contract fixed them."""
+        if not record.fixed:
+            return 0, 0
+        reports = {self.number_of(report.node): report.accepted for report in record.reported}
+        return choose_accepted(reports, self.created.terms.threshold)
+
+    def _slashes(self, record: _RoundRecord, quorum: int) -> Iterator[Slash]:
+        """Name the members of Q that let the deadline of Aggregate pass.
+
+        Where the job's own deadline ended the round, only the contract's events tell in which phase that was.
+        """
+        delivered = {post.node for post in record.posted}
+        stakes = {event.node: event.stake for event in record.slashed}
+        passed = bool(record.attested) or any(e.reason in _AFTER_AGGREGATE for e in record.failed)
+        for index, node in enumerate(self.created.committee):
+            if quorum >> index & 1 and node not in delivered and (passed or stakes):
+                yield Slash(record.started.round, node, stakes.get(node, 0))
+
+    def _closed(self, record: _RoundRecord, result: RoundResult) -> RoundResult:
+        checkpoint, accuracy = None, None
+        if record.scored:
+            checkpoint = leading_checkpoint((score.checkpoint, score.stake) for score in record.scored)
+            behind = [score for score in record.scored if score.checkpoint == checkpoint]
+            accuracy = weighted_median((score.accuracy, score.stake) for score in behind)
+        pot = self.split.improvement_pot(self.created.terms, self.best, accuracy or 0)
+        self.best = max(self.best, accuracy or 0)
+        rewards = (*self._node_rewards(record), *self._trainer_rewards(record, result.accepted, pot))
+        return replace(result, checkpoint=checkpoint, accuracy=accuracy, rewards=rewards)
+
+    def _node_rewards(self, record: _RoundRecord) -> Iterator[Reward]:
+        valid = record.attested[0].valid
+        pot, count = self.split.nodes // self.split.rounds, valid.bit_count()
+        for index, node in enumerate(self.created.committee):
+            if valid >> index & 1:
+                yield Reward(record.started.round, node, AccountRole.NODE, pot, 0, 1, count)
+
+    def _trainer_rewards(self, record: _RoundRecord, accepted: int, pot: int) -> Iterator[Reward]:
+        started, flat = record.started, self.split.flat // self.split.rounds
+        times = {
+            event.trainer: time_factor(event.time, started.opened, started.collect_deadline)
+            for event in record.submitted
+        }
+        paid = [trainer for index, trainer in enumerate(self.trainers) if accepted >> index & 1]
+        total = sum(times[trainer] * ONE for trainer in paid)
+        for trainer in paid:
+            time = times[trainer]
+            yield Reward(started.round, trainer, AccountRole.TRAINER, flat, pot, time * ONE, total, time)
+
+
+def _round_records(events: Sequence[Event]) -> list[_RoundRecord]:
+    records: dict[int, _RoundRecord] = {}
+    for event in events:
+        if isinstance(event, RoundStarted):
+            records[event.round] = _RoundRecord(event)
+        elif type(event) in _SLOTS:
+            number: int = event.round  # type: ignore[attr-defined]  # every kind in _SLOTS has one
+            getattr(records[number], _SLOTS[type(event)]).append(event)
+    return list(records.values())
+
+
+def explain(events: Sequence[Event]) -> Settlement:
+    """Compute all decisions and amounts of a job again.
+
+    Parameters
+    ----------
+    events
+        All events of one job, in chain order (`LedgerReader.events`).
+
+    Returns
+    -------
+    Settlement
+        With each term of each amount by name.
+
+    Raises
+    ------
+    InvalidParameter
+        Not the events of one job.
+    """
+    job = _Job(events)
+    rounds = tuple(job.result(record) for record in job.records)
+    ended = [event for event in events if isinstance(event, JobEnded)]
+    return Settlement(
+        job=job.created.job,
+        owner=job.created.owner,
+        fee=job.created.fee,
+        split=job.split,
+        rounds=rounds,
+        best=job.best,
+        status=ended[0].status if ended else None,
+    )
