@@ -1,0 +1,22 @@
+"""What plain federated averaging reaches on the split of a demo."""
+
+from __future__ import annotations
+
+from zkpfl.cli.demo.settings import DemoData, DemoSettings
+from zkpfl.learning.averaging import simulate
+from zkpfl.learning.bundle import Bundle
+from zkpfl.learning.digits import digits
+from zkpfl.learning.heart_disease import heart_disease
+from zkpfl.learning.records import Records
+
+
+def baseline_accuracy(settings: DemoSettings, bundle: Bundle, rounds: int, target: float) -> float:
+    """Accuracy in [0, 1] after at most ``rounds``, or as soon as ``target`` is reached."""
+    history = simulate(bundle, _records(settings), rounds=rounds, seed=settings.seed, target=target)
+    return history[-1].score.accuracy
+
+
+def _records(settings: DemoSettings) -> list[Records]:
+    if settings.data is DemoData.HEART:
+        return [split.train for split in heart_disease(settings.seed)[: settings.trainers]]
+    return digits(settings.seed, settings.trainers).trainers

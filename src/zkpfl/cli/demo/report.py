@@ -1,0 +1,95 @@
+"""How a demo ended, for programs and for people."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from zkpfl.cli.decimals import format_mpc
+from zkpfl.cli.payouts import Conservation, Payout
+from zkpfl.cli.tables import payouts_table
+
+
+@dataclass(frozen=True)
+class DemoReport:
+    """Outcome of a demo.
+
+    Parameters
+    ----------
+    job
+        What the ledger says about the job (`cli.jobs.job_result`).
+    verified
+        Whether this process checked every aggregate and attestation itself, and all held.
+    conservation
+        Where all tokens are.
+    payouts
+        Who got what.
+    baseline_accuracy
+        Of plain federated averaging on the same split.
+    stages
+        Seconds of each stage.
+    wall_s
+        Seconds altogether.
+    seed, data_dir
+        The run's.
+    """
+
+    job: dict[str, Any]
+    verified: bool
+    conservation: Conservation
+    payouts: list[Payout]
+    baseline_accuracy: float
+    stages: dict[str, float]
+    wall_s: float
+    seed: int
+    data_dir: Path
+
+    @property
+    def good(self) -> bool:
+        """Whether the job is done, everything verified and no money lost."""
+        return self.job["status"] == "done" and self.verified and self.conservation.holds
+
+    def to_dict(self) -> dict[str, Any]:
+        """The last line of ``zkpfl demo --json``."""
+        rewards = {
+            payout.name: format_mpc(payout.reward) for payout in self.payouts if payout.role == "trainer"
+        }
+        return {
+            **self.job,
+            "baseline_accuracy": self.baseline_accuracy,
+            "verified": self.verified,
+            "conserved": self.conservation.holds,
+            "rewards": rewards,
+            "payouts": [payout.to_dict() for payout in self.payouts],
+            "epsilon": None,
+            "seed": self.seed,
+            "stages": self.stages,
+            "wall_s": self.wall_s,
+            "data_dir": str(self.data_dir),
+        }
+
+    def render(self, console: Console) -> None:
+        """Draw the table of payouts and the conclusions."""
+        console.print(payouts_table(self.payouts))
+        money = self.conservation
+        held = f"contract holds {format_mpc(money.contract_balance)} MPC = stakes {format_mpc(money.stakes)}"
+        owed = f"escrow {format_mpc(money.escrow)} + owed {format_mpc(money.owed)}"
+        self._say(console, money.holds, f"money conserved: {held} + {owed}")
+        self._say(console, self.verified, "every aggregate, proof, attestation and checkpoint verified here")
+        accuracy = self.job["accuracy"] or 0.0
+        target, status = self.job["target"], self.job["status"]
+        text = f"accuracy {accuracy:.4f} after {self.job['rounds']} rounds (target {target:g}), job {status}"
+        self._say(console, status == "done", text)
+        difference = accuracy - self.baseline_accuracy
+        baseline = f"plain federated averaging on the same split: {self.baseline_accuracy:.4f}"
+        console.print(f"  {baseline} (difference {difference:+.4f})", soft_wrap=True)
+        stages = "  ".join(f"{name} {seconds:.1f}" for name, seconds in self.stages.items())
+        console.print(f"  {self.wall_s:.1f} s ({stages}); everything is in {self.data_dir}", soft_wrap=True)
+
+    @staticmethod
+    def _say(console: Console, good: bool, text: str) -> None:
+        mark = "[green]✓[/green]" if good else "[red]✗[/red]"
+        console.print(f"{mark} {text}", soft_wrap=True)

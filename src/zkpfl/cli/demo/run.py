@@ -1,0 +1,161 @@
+"""The course of a demo: deploy, start everyone, follow the job, settle, compare."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from zkpfl.cli.children import Child, Crew
+from zkpfl.cli.demo.display import Display
+from zkpfl.cli.demo.parties import JOB, PATIENCE_S, Parties
+from zkpfl.cli.demo.report import DemoReport
+from zkpfl.cli.demo.settings import DemoSettings
+from zkpfl.cli.demo.stopwatch import Stopwatch
+from zkpfl.cli.demo.uploads import Uploads
+from zkpfl.cli.deployment import deploy_network
+from zkpfl.cli.jobs import POLL_S, job_result
+from zkpfl.cli.ledger import UNBONDING_S
+from zkpfl.cli.output import Output
+from zkpfl.cli.payouts import conservation, payouts
+from zkpfl.errors import JobFailed, Unavailable, ZkpflError
+from zkpfl.ledger.client import TOKEN_SUPPLY, LedgerClient
+from zkpfl.ledger.records import Job
+from zkpfl.roles.events import fault_event
+from zkpfl.roles.network import Network
+
+if TYPE_CHECKING:
+    from zkpfl.cli.demo.audit import RoundAudit
+
+LEAVE_TIMEOUT_S = 20.0
+"""How long owner and trainers may take to collect what the ended job owes them."""
+
+
+def run_demo(settings: DemoSettings, output: Output, stop: threading.Event, *, keep: bool) -> DemoReport:
+    """Run a whole job and report on it; when this returns, no process is left.
+
+    Raises
+    ------
+    Unavailable, DeadlineExceeded
+        A process did not start, or the ledger went away.
+    JobFailed
+        Told to stop before the end.
+    """
+    demo = _Demo(settings, output, stop)
+    with Crew(settings.data_dir / "logs", demo.hear) as crew, demo.display.progress:
+        report = demo.run(crew)
+        if keep:
+            demo.display.progress.stop()
+            output.text(f"still serving; network file: {demo.parties.network_file}; stop with Ctrl-C")
+            stop.wait()
+    return report
+
+
+class _Demo:
+    """State of one run."""
+
+    def __init__(self, settings: DemoSettings, output: Output, stop: threading.Event) -> None:
+        self._settings = settings
+        self._stop = stop
+        self._clock = Stopwatch()
+        self._uploads = Uploads()
+        self.display = Display(output)
+        self.parties = Parties(settings)
+
+    def hear(self, child: Child, event: dict[str, Any]) -> None:
+        """Take an event of a child, in a thread of its own."""
+        self._uploads.take(event)
+        self.display.child_event(child.name, event)
+
+    def run(self, crew: Crew) -> DemoReport:
+        """Start everyone, follow the job to its end, let everyone take what is owed, compare."""
+        chain = crew.start("ledger", self.parties.ledger_command())
+        network = self._deploy(chain)
+        self.display.introduce(self._settings, network)
+        nodes = [crew.start(*command) for command in self.parties.node_commands()]
+        owner = crew.start("owner", self.parties.owner_command())
+        trainers = [crew.start(*command) for command in self.parties.trainer_commands()]
+        ledger = network.connect(None)
+        self._recruit(ledger, chain, nodes, owner)
+        return self._follow(ledger, network, chain, [owner, *trainers])
+
+    def _deploy(self, chain: Child) -> Network:
+        url = str(chain.wait_for("serving", PATIENCE_S, self._stop)["url"])
+        self._clock.lap("ledger")
+        store = self._settings.data_dir / "store"
+        account, file, grants = (
+            self.parties.deployer.account,
+            self.parties.network_file,
+            self.parties.grants(),
+        )
+        deploy_network(url, account, file, store, grants, unbonding_s=UNBONDING_S)
+        self._clock.lap("deploy")
+        return Network.load(file)
+
+    def _recruit(self, ledger: LedgerClient, chain: Child, nodes: Sequence[Child], owner: Child) -> None:
+        """Wait until the job is full, or recruiting has ended without some trainer."""
+        for number, node in enumerate(nodes):
+            self.display.advance("zk-nodes register", number, len(nodes))
+            node.wait_for("ready", PATIENCE_S, self._stop)
+        owner.wait_for("job_created", PATIENCE_S, self._stop)
+        self._clock.lap("committee")
+        job = ledger.job(JOB)
+        while not job.current_round and not job.status.ended:
+            self.display.advance("trainers join", len(job.trainers), self._settings.trainers)
+            self._pause(chain)
+            job = ledger.job(JOB)
+        self._clock.lap("join")
+
+    def _follow(
+        self, ledger: LedgerClient, network: Network, chain: Child, leaving: Sequence[Child]
+    ) -> DemoReport:
+        # Only now, while the trainers compute: this loads torch.
+        from zkpfl.cli.demo.audit import RoundAudit
+        from zkpfl.cli.demo.follow import Follower
+        from zkpfl.roles.job_key import load_job_key
+
+        key = load_job_key(self.parties.job_key_file)
+        audit = RoundAudit(ledger, network.open_store(), JOB, key, self._fault)
+        follower = Follower(ledger, audit, self._uploads, self.display, JOB)
+        while not (job := follower.poll()).status.ended:
+            self._pause(chain)
+        self._clock.lap("rounds")
+        for child in leaving:
+            child.wait(LEAVE_TIMEOUT_S)
+        self._clock.lap("settle")
+        baseline = self._baseline(audit, job)
+        return self._report(ledger, job, follower.verified, baseline)
+
+    def _baseline(self, audit: RoundAudit, job: Job) -> float:
+        from zkpfl.cli.demo.baseline import baseline_accuracy
+
+        self.display.advance("plain federated averaging, to compare", 0, 1)
+        terms = job.terms
+        accuracy = baseline_accuracy(
+            self._settings, audit.member.bundle, terms.training_rounds, terms.target / 1e6
+        )
+        self._clock.lap("baseline")
+        return accuracy
+
+    def _report(self, ledger: LedgerClient, job: Job, verified: bool, baseline: float) -> DemoReport:
+        return DemoReport(
+            job=job_result(ledger, job),
+            verified=verified,
+            conservation=conservation(ledger, self.parties.names(), TOKEN_SUPPLY),
+            payouts=payouts(ledger, job, self.parties.names()),
+            baseline_accuracy=baseline,
+            stages=self._clock.laps,
+            wall_s=self._clock.total(),
+            seed=self._settings.seed,
+            data_dir=self._settings.data_dir,
+        )
+
+    def _pause(self, chain: Child) -> None:
+        """Wait a moment; raise if there is nothing left to wait for."""
+        if self._stop.wait(POLL_S):
+            raise JobFailed("stopped before the job ended", hint="its data stays where it is")
+        if not chain.alive:
+            raise Unavailable(chain.failure(), party="ledger", hint="its log says more")
+
+    def _fault(self, error: ZkpflError) -> None:
+        self.display.fault(fault_event(error, JOB, None).to_dict())

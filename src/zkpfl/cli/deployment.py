@@ -1,0 +1,54 @@
+"""Deploying the contracts and paying the first tokens out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from zkpfl.crypto.signatures import AccountKey
+from zkpfl.ledger.client import deploy
+from zkpfl.ledger.connection import Connection
+from zkpfl.ledger.records import DeploymentTerms
+from zkpfl.roles.network import Network
+
+
+def deploy_network(
+    url: str,
+    deployer: AccountKey,
+    network_file: Path,
+    store: Path,
+    grants: Mapping[bytes, int],
+    *,
+    unbonding_s: int,
+) -> Network:
+    """Deploy token and ledger contract, send MPC to accounts, write the network file last.
+
+    Parameters
+    ----------
+    url
+        JSON-RPC URL of the node.
+    deployer
+        Account that receives the whole supply and pays the grants.
+    network_file
+        File to write; its parent folder is made if missing.
+    store
+        Folder of the block store.
+    grants
+        Base units for each account.
+    unbonding_s
+        Seconds that a stake stays after `unstake`.
+    """
+    with Connection(url, deployer) as connection:
+        client = deploy(connection, DeploymentTerms(unbonding_s=unbonding_s))
+        for address, amount in grants.items():
+            client.token.transfer(address, amount)
+        folder = _relative(store.absolute(), network_file.absolute().parent)
+        network = Network(url, connection.chain_id, client.contract, folder)
+    network_file.parent.mkdir(parents=True, exist_ok=True)
+    network.save(network_file)
+    return network
+
+
+def _relative(store: Path, folder: Path) -> Path:
+    """Keep a store beside its network file relative to it, so that both can be moved together."""
+    return store.relative_to(folder) if store.is_relative_to(folder) else store

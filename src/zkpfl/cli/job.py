@@ -1,0 +1,192 @@
+"""``zkpfl job``: a model owner's commands, and what anyone may ask about jobs."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from zkpfl.cli.addresses import parse_addresses
+from zkpfl.cli.lifeline import stop_on_signals
+from zkpfl.cli.options import IdentityFile, JobKeyFile, Json, NetworkFile, WaitSeconds
+from zkpfl.cli.output import Output
+from zkpfl.errors import InvalidParameter, JobFailed
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+app = typer.Typer(help="Submit a job, follow it, take its result.")
+
+PHASES = "60,20,10,10,10,20"
+
+JobNumber = Annotated[int, typer.Argument(min=1, metavar="JOB", help="Number of the job.")]
+ModelFile = Annotated[
+    Path | None, typer.Option("--out", metavar="FILE", help="Where to write the model, as safetensors.")
+]
+
+
+@app.command("submit")
+def submit(
+    network: NetworkFile,
+    identity: IdentityFile,
+    job_key: Annotated[
+        Path,
+        typer.Option(metavar="FILE", help="New file for the job's key: whoever has it can read the model."),
+    ],
+    model: Annotated[str, typer.Option(metavar="SOURCE", help="heart, digits, or a bundle file.")],
+    committee: Annotated[str, typer.Option(metavar="ADDRESS,…", help="Accounts of the zk-nodes.")],
+    threshold: Annotated[int, typer.Option(min=2, max=5, help="How many zk-nodes reconstruct a sum.")] = 2,
+    rounds: Annotated[
+        int | None, typer.Option(min=0, max=1000, help="Most training rounds; the model's own by default.")
+    ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(metavar="ACCURACY", help="Accuracy that ends the job; the model's own by default."),
+    ] = None,
+    baseline: Annotated[
+        str, typer.Option(metavar="ACCURACY", help="Accuracy from which improvement is paid.")
+    ] = "0.5",
+    fee: Annotated[str, typer.Option(metavar="MPC", help="Paid into escrow.")] = "100",
+    quorum: Annotated[int, typer.Option(min=2, max=256, help="Fewest trainers in a sum.")] = 2,
+    max_trainers: Annotated[
+        int, typer.Option(min=2, max=256, help="Most trainers; the job starts when full.")
+    ] = 256,
+    phases: Annotated[
+        str,
+        typer.Option(
+            metavar="S,S,S,S,S,S", help="Seconds to join, collect, check, aggregate, attest, score."
+        ),
+    ] = PHASES,
+    deadline: Annotated[
+        int, typer.Option(min=1, metavar="SECONDS", help="From now until the job fails.")
+    ] = 86400,
+    seed: Annotated[int, typer.Option(min=0, help="Of the built-in models' weights and test set.")] = 0,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Stay, hand out the key, and wait for the end.")
+    ] = False,
+    out: ModelFile = None,
+    wait: WaitSeconds = 0,
+    json: Json = False,
+) -> None:
+    """Seal a model, put the fee in escrow, open a job. Trainers wait for `--follow` or `job follow`."""
+    from zkpfl.cli.ordering import OrderOptions, submit_job
+
+    options = OrderOptions(
+        fee, rounds, target, baseline, threshold, quorum, max_trainers, phases, deadline,
+        parse_addresses(committee, field="committee"),
+    )  # fmt: skip
+    _require_new(out)
+    stop, output = stop_on_signals(), Output(json)
+    job = submit_job(network, identity, job_key, model, seed, options, wait, stop, output)
+    if follow:
+        _follow(job, network, identity, job_key, out, output, stop)
+    else:
+        output.result({"job": job, "job_key": str(job_key)})
+
+
+@app.command("follow")
+def follow_job(
+    job: JobNumber,
+    network: NetworkFile,
+    identity: IdentityFile,
+    job_key: JobKeyFile,
+    out: ModelFile = None,
+    json: Json = False,
+) -> None:
+    """Go on as the owner of a job: hand out its key, follow every round, take the refund."""
+    _require_new(out)
+    _follow(job, network, identity, job_key, out, Output(json), stop_on_signals())
+
+
+@app.command("list")
+def list_jobs(network: NetworkFile, json: Json = False) -> None:
+    """List all jobs of the ledger."""
+    from zkpfl.cli.jobs import job_result
+    from zkpfl.cli.tables import jobs_table
+    from zkpfl.roles.network import Network
+
+    ledger = Network.load(network).connect(None)
+    jobs = [job_result(ledger, ledger.job(number)) for number in range(1, ledger.job_count() + 1)]
+    Output(json).result({"jobs": jobs}, lambda console: console.print(jobs_table(jobs)))
+
+
+@app.command("status")
+def status(job: JobNumber, network: NetworkFile, json: Json = False) -> None:
+    """Show where a job is: its rounds so far, and who is paid what."""
+    from zkpfl.cli.jobs import existing_job, has_ended, job_result, rounds_of, summarize
+    from zkpfl.cli.payouts import payouts
+    from zkpfl.cli.tables import payouts_table
+    from zkpfl.roles.network import Network
+
+    ledger = Network.load(network).connect(None)
+    record = existing_job(ledger, job)
+    rounds = [summarize(record, round_) for round_ in rounds_of(ledger, record) if has_ended(round_)]
+    fields, paid = job_result(ledger, record), payouts(ledger, record)
+    output = Output(json)
+    for summary in rounds:
+        output.event(summary.to_dict(job)) if json else output.text(summary.to_line())
+
+    def render(console: Console) -> None:
+        for name, value in fields.items():
+            console.print(f"[bold]{name}[/bold]: {value}", soft_wrap=True)
+        console.print(payouts_table(paid))
+
+    output.result(
+        {**fields, "phase": record.phase.name.lower(), "payouts": [p.to_dict() for p in paid]}, render
+    )
+
+
+@app.command("result")
+def result(
+    job: JobNumber,
+    network: NetworkFile,
+    job_key: JobKeyFile,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="New file for the model, as safetensors.")],
+    json: Json = False,
+) -> None:
+    """Rebuild the model from ledger and storage, checking every aggregate and checkpoint on the way."""
+    from zkpfl.cli.jobs import existing_job, job_result
+    from zkpfl.cli.replay import replay
+    from zkpfl.roles.job_key import load_job_key
+    from zkpfl.roles.network import Network
+
+    _require_new(out)
+    where, key, output = Network.load(network), load_job_key(job_key), Output(json)
+    ledger = where.connect(None)
+    record = existing_job(ledger, job)
+    if record.checkpoint is None:
+        raise JobFailed(f"job {job} has no model yet", hint="its first training round has not been scored")
+    out.write_bytes(replay(ledger, where.open_store(), record, key, output))
+    output.result({**job_result(ledger, record), "model": str(out)})
+
+
+def _follow(
+    job: int,
+    network: Path,
+    identity: Path,
+    job_key: Path,
+    out: Path | None,
+    output: Output,
+    stop: threading.Event,
+) -> None:
+    from zkpfl.cli.jobs import existing_job, job_result, require_success
+    from zkpfl.roles.identity import Identity
+    from zkpfl.roles.job_key import load_job_key
+    from zkpfl.roles.model_owner import ModelOwnerRole
+    from zkpfl.roles.network import Network
+
+    where, keys, key = Network.load(network), Identity.load(identity), load_job_key(job_key)
+    ledger = where.connect(keys.account)
+    existing_job(ledger, job)
+    ended = ModelOwnerRole(ledger, where.open_store(), keys, output).follow(job, key, stop)
+    if out is not None and ended.checkpoint is not None:
+        out.write_bytes(ended.checkpoint)
+    require_success(ended.job)
+    output.result({**job_result(ledger, ended.job), "model": str(out) if out else None})
+
+
+def _require_new(out: Path | None) -> None:
+    if out is not None and out.exists():
+        raise InvalidParameter(f"{out} exists already", field="out", hint="choose another file")

@@ -1,0 +1,109 @@
+"""``zkpfl ledger``: run the embedded ledger, deploy the contracts on any ledger."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from zkpfl.cli.addresses import format_address, parse_address
+from zkpfl.cli.decimals import format_mpc, parse_mpc
+from zkpfl.cli.lifeline import stop_on_signals
+from zkpfl.cli.options import Host, IdentityFile, Json, Port
+from zkpfl.cli.output import Output
+from zkpfl.errors import InvalidParameter
+
+if TYPE_CHECKING:
+    import threading
+
+    from zkpfl.ledger.embedded import EmbeddedLedger
+
+CHAIN_ID = 31337
+"""Chain id of a new embedded ledger: the one that development chains use."""
+
+UNBONDING_S = 3600
+
+app = typer.Typer(help="Run the embedded ledger; deploy the contracts.")
+
+
+@app.command("serve")
+def serve(
+    data_dir: Annotated[Path, typer.Option(help="Folder of the chain; made if missing.")],
+    host: Host = "127.0.0.1",
+    port: Port = 0,
+    chain_id: Annotated[int, typer.Option(min=1, help="EIP-155 chain id of a new chain.")] = CHAIN_ID,
+    json: Json = False,
+) -> None:
+    """Serve a durable in-process EVM over JSON-RPC until SIGINT or SIGTERM."""
+    import asyncio
+
+    from zkpfl.ledger.embedded import EmbeddedLedger
+
+    stop, output = stop_on_signals(), Output(json)
+    _make_folder(data_dir)
+    with EmbeddedLedger(data_dir / "chain.db", chain_id) as ledger:
+        asyncio.run(_serve(ledger, host, port, stop, output))
+        output.result({"stopped": True, "blocks": int(ledger.head.block_number)})
+
+
+async def _serve(ledger: EmbeddedLedger, host: str, port: int, stop: threading.Event, output: Output) -> None:
+    import asyncio
+
+    from zkpfl.ledger.rpc_server import serve as serve_rpc
+
+    async with serve_rpc(ledger, host, port) as url:
+        output.event({"event": "serving", "url": url, "chain_id": ledger.chain_id})
+        # A handler of the loop itself would miss a signal that came while it was starting.
+        while not stop.is_set():
+            await asyncio.sleep(0.1)
+
+
+@app.command("deploy")
+def deploy(
+    url: Annotated[str, typer.Option(help="JSON-RPC URL of the ledger's EVM node.")],
+    identity: IdentityFile,
+    network: Annotated[Path, typer.Option(metavar="FILE", help="Network file to write.")],
+    store: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the content-addressed storage.")],
+    fund: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ADDRESS=AMOUNT", help="Send this much MPC to an account; may be repeated."),
+    ] = None,
+    unbonding: Annotated[
+        int, typer.Option(min=0, help="Seconds that a stake stays after `unstake`.")
+    ] = UNBONDING_S,
+    json: Json = False,
+) -> None:
+    """Deploy token and ledger contract, and write the network file that every party needs."""
+    grants = [parse_grant(text) for text in fund or []]
+    if network.exists():
+        raise InvalidParameter(f"{network} exists already", field="network", hint="choose another file")
+    from zkpfl.cli.deployment import deploy_network
+    from zkpfl.roles.identity import Identity
+
+    deployed = deploy_network(
+        url, Identity.load(identity).account, network, store, dict(grants), unbonding_s=unbonding
+    )
+    Output(json).result(
+        {
+            "network": str(network),
+            "chain_id": deployed.chain_id,
+            "contract": format_address(deployed.contract),
+            "funded": {format_address(address): format_mpc(amount) for address, amount in grants},
+        }
+    )
+
+
+def parse_grant(text: str) -> tuple[bytes, int]:
+    """Return address and base units of ``ADDRESS=AMOUNT``."""
+    address, separator, amount = text.partition("=")
+    if not separator:
+        raise InvalidParameter(f"{text!r} is not ADDRESS=AMOUNT", field="fund", hint="such as 0x…=1000")
+    return parse_address(address, field="fund"), parse_mpc(amount, field="fund")
+
+
+def _make_folder(path: Path) -> None:
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidParameter(f"{path}: {error.strerror}", field="data_dir") from error

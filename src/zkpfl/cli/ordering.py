@@ -1,0 +1,126 @@
+"""From the options of ``zkpfl job submit`` to a job on the ledger."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from zkpfl.cli.decimals import parse_mpc, parse_ppm
+from zkpfl.cli.jobs import wait_until
+from zkpfl.cli.output import Output
+from zkpfl.cli.sources import ModelSource, model_source
+from zkpfl.errors import InvalidParameter, NotAuthorized
+from zkpfl.ledger.client import LedgerClient
+from zkpfl.ledger.records import Durations
+from zkpfl.roles.identity import Identity
+from zkpfl.roles.job_key import new_job_key_file
+from zkpfl.roles.model_owner import JobOrder, ModelOwnerRole
+from zkpfl.roles.network import Network
+
+
+@dataclass(frozen=True)
+class OrderOptions:
+    """A job as it was asked for; texts are checked by `order_of`.
+
+    Parameters
+    ----------
+    fee
+        Decimal MPC.
+    rounds, target
+        Most training rounds and the accuracy that ends the job; None takes what suits the model.
+    baseline
+        Accuracy from which improvement is paid.
+    threshold, quorum, max_trainers
+        See docs/spec.md §9.2.
+    phases
+        Six numbers of seconds with commas: join, collect, check, aggregate, attest, score.
+    deadline_s
+        From now until the job fails.
+    committee
+        Accounts of the zk-nodes, 20 bytes each.
+    """
+
+    fee: str
+    rounds: int | None
+    target: str | None
+    baseline: str
+    threshold: int
+    quorum: int
+    max_trainers: int
+    phases: str
+    deadline_s: int
+    committee: tuple[bytes, ...]
+
+
+def order_of(options: OrderOptions, model: ModelSource) -> JobOrder:
+    """Return the checked order.
+
+    Raises
+    ------
+    InvalidParameter
+        Malformed, or neither the options nor the model say how long or how far to train.
+    """
+    rounds = model.rounds if options.rounds is None else options.rounds
+    target = options.target or model.target
+    if rounds is None or target is None:
+        field = "rounds" if rounds is None else "target"
+        raise InvalidParameter("a bundle file does not say it", field=field, hint=f"give --{field}")
+    return JobOrder(
+        fee=parse_mpc(options.fee, field="fee"),
+        training_rounds=rounds,
+        target_ppm=parse_ppm(target, field="target"),
+        baseline_ppm=parse_ppm(options.baseline, field="baseline"),
+        threshold=options.threshold,
+        quorum=options.quorum,
+        max_trainers=options.max_trainers,
+        durations=parse_phases(options.phases),
+        deadline=int(time.time()) + options.deadline_s,
+        committee=options.committee,
+    )
+
+
+def parse_phases(text: str) -> Durations:
+    """Return the durations of the six phases."""
+    parts = text.split(",")
+    if len(parts) != 6 or not all(part.isdecimal() and len(part) <= 9 for part in parts):
+        hint = "seconds to join, collect, check, aggregate, attest, score, such as 60,20,10,10,10,20"
+        raise InvalidParameter(f"{text!r} is not six whole numbers", field="phases", hint=hint)
+    return Durations(*map(int, parts))
+
+
+def submit_job(
+    network: Path,
+    identity: Path,
+    job_key: Path,
+    model: str,
+    seed: int,
+    options: OrderOptions,
+    wait_s: float,
+    stop: threading.Event,
+    output: Output,
+) -> int:
+    """Submit a job and return its number; the job's key is on disk before anything is sealed under it."""
+    source = model_source(model, seed)
+    order = order_of(options, source)
+    where, keys = Network.load(network), Identity.load(identity)
+    ledger = where.connect(keys.account)
+    _require_committee(ledger, order.committee, wait_s, stop)
+    key = new_job_key_file(job_key)
+    return ModelOwnerRole(ledger, where.open_store(), keys, output).submit(source.bundle, order, key)
+
+
+def _require_committee(
+    ledger: LedgerClient, committee: tuple[bytes, ...], wait_s: float, stop: threading.Event
+) -> None:
+    missing = [node for node in committee if ledger.node(node) is None]
+    if not missing:
+        return
+    if not wait_s:
+        raise NotAuthorized(
+            f"0x{missing[0].hex()} is not a registered zk-node",
+            field="committee",
+            hint="start it, or use --wait",
+        )
+    wait_until(lambda: all(map(ledger.node, missing)), wait_s, stop, "the committee to register")

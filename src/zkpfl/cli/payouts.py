@@ -1,0 +1,143 @@
+"""Who is paid what by a job, and whether all money is accounted for (docs/spec.md §9.5, G8)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from zkpfl.cli.addresses import format_address
+from zkpfl.cli.decimals import format_mpc
+from zkpfl.ledger.client import LedgerClient
+from zkpfl.ledger.events import Event, JobEnded, Rewarded, Slashed
+from zkpfl.ledger.records import Job
+
+
+@dataclass(frozen=True)
+class Payout:
+    """What a party gets from a job, in base units.
+
+    Parameters
+    ----------
+    role, name
+        ``model_owner``, ``zk_node`` or ``trainer``, and which.
+    account
+        20 bytes.
+    reward
+        Credited rewards; the refund of the owner.
+    slashed
+        Taken from the stake.
+    stake
+        As it is now.
+    """
+
+    role: str
+    name: str
+    account: bytes
+    reward: int
+    slashed: int
+    stake: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Flat JSON values; amounts are exact decimals."""
+        return {
+            "role": self.role,
+            "name": self.name,
+            "account": format_address(self.account),
+            "reward": format_mpc(self.reward),
+            "slashed": format_mpc(self.slashed),
+            "stake": format_mpc(self.stake),
+        }
+
+
+@dataclass(frozen=True)
+class Conservation:
+    """Where all tokens are, in base units.
+
+    Parameters
+    ----------
+    contract_balance
+        What the contract holds.
+    stakes, escrow, owed
+        What it owes: to registered accounts, to unfinished jobs, and from ended ones.
+    balances
+        What the known accounts and the contract hold together.
+    supply
+        All tokens there are.
+    """
+
+    contract_balance: int
+    stakes: int
+    escrow: int
+    owed: int
+    balances: int
+    supply: int
+
+    @property
+    def holds(self) -> bool:
+        """Whether the contract holds exactly what it owes, and no token is missing or invented."""
+        return self.contract_balance == self.stakes + self.escrow + self.owed and self.balances == self.supply
+
+
+def payouts(ledger: LedgerClient, job: Job, names: Mapping[bytes, str] | None = None) -> list[Payout]:
+    """Return what everyone gets from a job so far: owner, zk-nodes, trainers."""
+    events, known = ledger.events(job.id), names or {}
+    rewards, slashes = _sums(events, Rewarded, "account"), _sums(events, Slashed, "node")
+    refund = sum(event.refund for event in events if isinstance(event, JobEnded))
+    rows = [Payout("model_owner", known.get(job.owner, "owner"), job.owner, refund, 0, 0)]
+    for role, accounts in (("zk_node", job.committee), ("trainer", job.trainers)):
+        for number, account in enumerate(accounts):
+            name = known.get(account, f"{role.removeprefix('zk_')} {number + (role == 'zk_node')}")
+            rows.append(
+                Payout(
+                    role,
+                    name,
+                    account,
+                    rewards.get(account, 0),
+                    slashes.get(account, 0),
+                    _stake(ledger, account),
+                )
+            )
+    return rows
+
+
+def conservation(ledger: LedgerClient, others: Iterable[bytes], supply: int) -> Conservation:
+    """Sum up where all tokens are.
+
+    Parameters
+    ----------
+    ledger
+        The ledger.
+    others
+        Accounts that hold tokens or stakes besides the parties of jobs, such as the deployer.
+    supply
+        All tokens there are.
+    """
+    jobs = [ledger.job(number) for number in range(1, ledger.job_count() + 1)]
+    parties = {account for job in jobs for account in (job.owner, *job.committee, *job.trainers)}
+    accounts = parties | set(others)
+    held = ledger.token.balance(ledger.contract)
+    return Conservation(
+        contract_balance=held,
+        stakes=sum(_stake(ledger, account) for account in accounts),
+        escrow=sum(job.escrow for job in jobs),
+        owed=sum(ledger.owed(job.id, account) for job in jobs for account in accounts),
+        balances=held + sum(ledger.token.balance(account) for account in accounts),
+        supply=supply,
+    )
+
+
+def _sums(
+    events: Iterable[Event], kind: type[Rewarded] | type[Slashed], account_field: str
+) -> dict[bytes, int]:
+    totals: dict[bytes, int] = {}
+    for event in events:
+        if isinstance(event, kind):
+            account, amount = getattr(event, account_field), event.amount
+            totals[account] = totals.get(account, 0) + amount
+    return totals
+
+
+def _stake(ledger: LedgerClient, account: bytes) -> int:
+    record = ledger.node(account) or ledger.trainer(account)
+    return record.stake if record else 0

@@ -1,0 +1,145 @@
+"""What ``--data`` and ``--model`` name: records of a trainer, bundles of an owner."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from zkpfl.errors import InvalidParameter
+
+if TYPE_CHECKING:
+    from zkpfl.learning.bundle import Bundle
+    from zkpfl.learning.recipe import Recipe
+    from zkpfl.learning.records import Records
+
+DATA_HINT = "heart:HOSPITAL, digits:K/N, csv:FILE:LABEL, npz:FILE or module:function"
+
+
+@dataclass(frozen=True)
+class DataSource:
+    """A trainer's data.
+
+    Parameters
+    ----------
+    load
+        Gives the records for a job's recipe.
+    stream
+        Number of the trainer's random streams where the data has parts with numbers, so that a seeded run
+        does not depend on who joins first; else None.
+    """
+
+    load: Callable[[Recipe], Records]
+    stream: int | None = None
+
+
+def data_source(text: str, seed: int) -> DataSource:
+    """Return the data that ``--data`` names; built-in data is split by the run's ``seed``.
+
+    Raises
+    ------
+    InvalidParameter
+        Of no known kind, or a file that does not exist.
+    """
+    kind, _, rest = text.partition(":")
+    if not rest:
+        raise InvalidParameter(f"{text!r} names no data", field="data", hint=DATA_HINT)
+    match kind:
+        case "heart":
+            return _hospital(rest, seed)
+        case "digits":
+            return _digits(rest, seed)
+        case "csv":
+            path, separator, label = rest.rpartition(":")
+            return _csv(*((path, label) if separator else (rest, "label")))
+        case "npz":
+            return _npz(rest)
+    from zkpfl.learning.user_data import load_function
+
+    return DataSource(lambda recipe: load_function(text, recipe))
+
+
+@dataclass(frozen=True)
+class ModelSource:
+    """A model to train, and how long and how far if the owner does not say.
+
+    Parameters
+    ----------
+    bundle
+        Model, recipe and test set.
+    rounds, target
+        Training rounds, and the accuracy in [0, 1] that ends the job, that suit the model; None if unknown.
+    """
+
+    bundle: Bundle
+    rounds: int | None = None
+    target: str | None = None
+
+
+def model_source(text: str, seed: int) -> ModelSource:
+    """Return the model that ``--model`` names: ``heart``, ``digits``, or a bundle file.
+
+    Raises
+    ------
+    InvalidParameter
+        No such model or file.
+    InvalidBundle
+        The file is not a bundle.
+    """
+    match text:
+        case "heart":
+            from zkpfl.learning import heart_disease as heart
+
+            return ModelSource(heart.heart_disease_bundle(seed), heart.ROUNDS, str(heart.TARGET_ACCURACY))
+        case "digits":
+            from zkpfl.learning import digits
+
+            # The test set does not depend on over how many trainers the rest is spread.
+            bundle = digits.digits_bundle(seed, digits.digits(seed, 2).test)
+            return ModelSource(bundle, digits.ROUNDS, str(digits.TARGET_ACCURACY))
+    from zkpfl.learning.bundle import MAX_BUNDLE_BYTES, Bundle
+
+    path = _existing(Path(text), field="model", hint="heart, digits, or a bundle file")
+    if path.stat().st_size > MAX_BUNDLE_BYTES:
+        raise InvalidParameter(f"{path} is larger than any bundle", field="model")
+    return ModelSource(Bundle.from_bytes(path.read_bytes()))
+
+
+def _hospital(name: str, seed: int) -> DataSource:
+    from zkpfl.learning.heart_disease import HOSPITALS, heart_disease
+
+    if name not in HOSPITALS:
+        raise InvalidParameter(f"no hospital {name!r}", field="data", hint=f"one of {', '.join(HOSPITALS)}")
+    index = HOSPITALS.index(name)
+    return DataSource(lambda _recipe: heart_disease(seed)[index].train, index)
+
+
+def _digits(text: str, seed: int) -> DataSource:
+    from zkpfl.learning.digits import digits
+
+    part, _, parts = text.partition("/")
+    if not (part.isdecimal() and parts.isdecimal() and 0 <= int(part) < int(parts)):
+        raise InvalidParameter(f"{text!r} is no part", field="data", hint="digits:K/N with K from 0 to N − 1")
+    index, count = int(part), int(parts)
+    return DataSource(lambda _recipe: digits(seed, count).trainers[index], index)
+
+
+def _csv(path: str, label: str) -> DataSource:
+    from zkpfl.learning.user_data import load_csv
+
+    file = _existing(Path(path), field="data", hint=DATA_HINT)
+    return DataSource(lambda recipe: load_csv(file, recipe, label=label))
+
+
+def _npz(path: str) -> DataSource:
+    from zkpfl.learning.user_data import load_npz
+
+    file = _existing(Path(path), field="data", hint=DATA_HINT)
+    return DataSource(lambda recipe: load_npz(file, recipe))
+
+
+def _existing(path: Path, *, field: str, hint: str) -> Path:
+    if not path.is_file():
+        raise InvalidParameter(f"{path} is no file", field=field, hint=hint)
+    return path

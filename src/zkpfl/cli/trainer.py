@@ -1,0 +1,61 @@
+"""``zkpfl trainer``: a trainer's process."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from zkpfl.cli.decimals import parse_mpc
+from zkpfl.cli.lifeline import stop_on_signals
+from zkpfl.cli.options import IdentityFile, Json, NetworkFile, Stake, WaitSeconds
+from zkpfl.cli.output import Output
+from zkpfl.cli.sources import DATA_HINT, data_source
+
+app = typer.Typer(help="Take part in a job as a trainer.")
+
+
+class Device(StrEnum):
+    """Where a trainer computes."""
+
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+@app.callback()
+def trainer() -> None:
+    """Take part in a job as a trainer."""
+
+
+@app.command("run")
+def run(
+    network: NetworkFile,
+    identity: IdentityFile,
+    job: Annotated[int, typer.Option(min=1, help="Number of the job.")],
+    data: Annotated[str, typer.Option(metavar="SOURCE", help=f"{DATA_HINT}; never leaves this process.")],
+    seed: Annotated[
+        int | None, typer.Option(min=0, help="Reproducible training; by default drawn afresh.")
+    ] = None,
+    device: Annotated[Device, typer.Option(help="Where to compute.")] = Device.CPU,
+    stake: Stake = "500",
+    wait: WaitSeconds = 0,
+    json: Json = False,
+) -> None:
+    """Join a job, train on data that stays here, and collect the reward."""
+    amount = parse_mpc(stake, field="stake")
+    stop, output = stop_on_signals(), Output(json)
+    source = data_source(data, seed or 0)
+    from zkpfl.cli.jobs import job_result, require_success, wait_for_job
+    from zkpfl.roles.identity import Identity
+    from zkpfl.roles.network import Network
+    from zkpfl.roles.trainer import TrainerRole, TrainerSettings
+
+    where, keys = Network.load(network), Identity.load(identity)
+    ledger = where.connect(keys.account)
+    wait_for_job(ledger, job, wait, stop)
+    settings = TrainerSettings(amount, seed, source.stream, device.value)
+    role = TrainerRole(ledger, where.open_store(), keys, source.load, job, settings, output)
+    ended = role.run(stop)
+    require_success(ended)
+    output.result(job_result(ledger, ended))
