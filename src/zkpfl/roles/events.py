@@ -40,7 +40,7 @@ class Reporter(Protocol):
         """Take one event."""
 
 
-def fault_event(error: Exception, job: int, round_number: int | None) -> RoleEvent:
+def fault_event(error: Exception, job: int | None, round_number: int | None) -> RoleEvent:
     """A refused message or broken rule as an event: code, party and text of the error."""
     fields: dict[str, Value] = {
         "code": getattr(error, "code", "internal"),

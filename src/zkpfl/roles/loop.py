@@ -38,8 +38,6 @@ class RoleLoop:
     def run(self, step: Callable[[], bool]) -> None:
         """Call ``step`` until it returns True.
 
-        A refused transaction is normal (another party was faster): the next step reads the ledger again.
-
         Raises
         ------
         Unavailable
@@ -54,8 +52,12 @@ class RoleLoop:
                 self._outage_began = None
             except (Unavailable, DeadlineExceeded, StorageError) as error:
                 self._endure(error)
-            except (LedgerError, ProtocolFault) as error:
-                self._report(fault_event(error, 0, None))
+            except LedgerError as error:
+                # Another party was faster, or the phase has passed: the next step reads the ledger again.
+                self._report(RoleEvent("overtaken", fields={"text": str(error)}))
+                self._stop.wait(POLL_S)
+            except ProtocolFault as error:
+                self._report(fault_event(error, None, None))
                 self._stop.wait(POLL_S)
 
     def _wait_for_block(self, height: int) -> int:

@@ -1,0 +1,36 @@
+"""A whole job: real ledger, gRPC, storage and data."""
+
+import numpy as np
+
+from tests.e2e.live_network import STAKE, LiveNetwork
+from zkpfl.learning.averaging import simulate
+from zkpfl.learning.bundle import Bundle
+from zkpfl.learning.heart_disease import HospitalSplit
+from zkpfl.learning.weights import checkpoint_weights, flatten
+from zkpfl.ledger.records import MPC, JobStatus
+
+
+def test_job_of_four_hospitals(network: LiveNetwork, bundle: Bundle, hospitals: list[HospitalSplit]) -> None:
+    job_id = network.start_owner(bundle)
+    for hospital in hospitals:
+        network.start_trainer(job_id, hospital.train)
+
+    result = network.finish()
+
+    job = result.job
+    assert job.status is JobStatus.DONE
+    assert (job.trained, job.failures, job.statistics_done) == (3, 0, True)
+    assert result.checkpoint is not None
+    for thread in [*network.nodes, *network.trainers]:
+        assert not thread.recorder.of("fault"), thread.recorder.of("fault")
+
+    # The verified model is the one of plain federated averaging, up to the rounding of the encoding.
+    model = bundle.model()
+    weights = checkpoint_weights(model, result.checkpoint)
+    plain = simulate(bundle, [hospital.train for hospital in hospitals], rounds=3, seed=0)
+    assert abs(job.best / 1e6 - max(r.score.accuracy for r in plain)) <= 0.02
+    assert not np.array_equal(weights, flatten(model))
+
+    # Money: everyone has been paid, nothing is left over but the stakes.
+    stakes = 7 * STAKE
+    assert network.treasury.token.balance(network.treasury.contract) - stakes <= 100 * MPC
