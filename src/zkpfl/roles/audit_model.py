@@ -1,0 +1,138 @@
+"""Audit of what the job key opens: aggregate shares, sums, models and scores (docs/spec.md §6, §9.4, §10)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from zkpfl.crypto.sealing import EncryptionKey, member_key
+from zkpfl.errors import WrongContext, ZkpflError
+from zkpfl.ledger.events import Event, Scored
+from zkpfl.ledger.records import Job, Phase, Round, RoundKind
+from zkpfl.protocol.aggregate import PublicAggregate
+from zkpfl.protocol.member import MemberRound
+from zkpfl.protocol.plan import members_of
+from zkpfl.roles.audit_report import Findings, Progress
+from zkpfl.roles.job_reader import JobReader
+from zkpfl.roles.member import Member
+from zkpfl.storage.store import Store
+
+
+class ModelAudit:
+    """Follows a job as a member does, and checks what a member takes for granted.
+
+    Parameters
+    ----------
+    reader, store
+        The job's content.
+    job
+        As the ledger has it.
+    events
+        All events of the job.
+    publics
+        Sum of the accepted commitments of each attested round, by number.
+    job_key
+        32 bytes. Secret.
+    findings
+        Takes the checks.
+    """
+
+    def __init__(
+        self,
+        reader: JobReader,
+        store: Store,
+        job: Job,
+        events: Sequence[Event],
+        publics: Mapping[int, PublicAggregate],
+        job_key: bytes,
+        findings: Findings,
+    ) -> None:
+        self._reader = reader
+        self._store = store
+        self._job = job
+        self._scores = [event for event in events if isinstance(event, Scored)]
+        self._publics = publics
+        self._job_key = job_key
+        self._findings = findings
+
+    def run(self, progress: Progress) -> None:
+        """Open the bundle, every attested aggregate share and every model."""
+        member: Member | None = None
+        with self._findings.check("bundle", f"job {self._job.id}, bundle"):
+            member = Member(self._reader, self._store, self._job_key, lambda _fault: None)
+        opens_shares = member_key(self._job_key)
+        for number in range(1, self._job.current_round + 1):
+            round_ = self._reader.round(number)
+            if round_.aggregate_root is not None:
+                self._check_shares(round_, opens_shares)
+            if member is not None and not self._follow(member, round_):
+                member = None
+                text = f"job {self._job.id}: models after round {number}, which could not be followed"
+                self._findings.not_checked.append(text)
+            progress("model", number, self._job.current_round)
+
+    def _check_shares(self, round_: Round, opens: EncryptionKey) -> None:
+        """Open *all* attested shares; rows that all fit the public commitments lie on one polynomial."""
+        public = self._publics.get(round_.number)
+        if public is None:
+            self._findings.not_checked.append(f"{self._place(round_)}: aggregate shares, without commitments")
+            return
+        member = MemberRound(public, opens)
+        for node in (index + 1 for index in members_of(round_.valid)):
+            with self._findings.check("aggregate_share", f"{self._place(round_)}, zk-node {node}"):
+                manifest = self._reader.aggregate_manifest(public.plan, node)
+                member.accept_share(node, manifest, self._reader.aggregate_blob(public.plan, node, manifest))
+        with self._findings.check("aggregate_sum", self._place(round_)):
+            member.total()
+
+    def _follow(self, member: Member, round_: Round) -> bool:
+        """Apply one round to the model; False if it does not give what the ledger says."""
+        if round_.phase is not Phase.CLOSED:
+            if round_.phase is Phase.ABORTED:
+                member.catch_up(replace(self._job, current_round=round_.number))
+            return True
+        name = "checkpoint" if round_.kind is RoundKind.TRAINING else "statistics"
+        try:
+            member.catch_up(replace(self._job, current_round=round_.number))
+            if round_.kind is RoundKind.TRAINING:
+                self._check_scores(member, round_)
+        except ZkpflError as error:
+            self._findings.failed(name, self._place(round_), str(error))
+            return False
+        self._findings.passed(name, self._place(round_))
+        return True
+
+    def _check_scores(self, member: Member, round_: Round) -> None:
+        candidate = member.candidate(self._job, round_.number, round_)
+        own = (candidate.checkpoint_hash, candidate.accuracy_ppm)
+        for event in self._scores:
+            if event.round != round_.number:
+                continue
+            trainer = self._job.trainers.index(event.trainer)
+            place = f"{self._place(round_)}, trainer {trainer} (0x{event.trainer.hex()})"
+            if event.checkpoint == round_.checkpoint:
+                detail = f"stated {event.accuracy} ppm, the checkpoint has {own[1]}"
+                self._findings.require("score", place, (event.checkpoint, event.accuracy) == own, detail)
+            else:
+                self._findings.passed("score", place, "scored another checkpoint than the round's")
+
+    def _place(self, round_: Round) -> str:
+        return f"job {self._job.id}, round {round_.number}"
+
+
+def audit_model(
+    reader: JobReader,
+    store: Store,
+    job: Job,
+    events: Sequence[Event],
+    publics: Mapping[int, PublicAggregate],
+    job_key: bytes,
+    findings: Findings,
+    progress: Progress,
+) -> None:
+    """Audit everything of a job that its key opens; see `ModelAudit`."""
+    with findings.check("job_key", f"job {job.id}"):
+        if member_key(job_key).public != job.terms.member_key:
+            raise WrongContext("is not the key of this job", party="auditor", field="job_key")
+    if findings.checks[-1].ok:
+        ModelAudit(reader, store, job, events, publics, job_key, findings).run(progress)

@@ -1,0 +1,124 @@
+"""Audit of the money: every payout recomputed, every token accounted for (docs/spec.md §9)."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from zkpfl.crypto.merkle import keccak256
+from zkpfl.ledger.client import LedgerClient
+from zkpfl.ledger.embedded import EmbeddedLedger
+from zkpfl.ledger.events import Claimed, Event, Slashed, Staked, Unstaked
+from zkpfl.ledger.logs import LogFilter
+from zkpfl.ledger.reconciliation import discrepancies
+from zkpfl.ledger.records import Job
+from zkpfl.ledger.settlement import explain
+from zkpfl.roles.audit_report import Findings
+
+_TRANSFER = int.from_bytes(keccak256(b"Transfer(address,address,uint256)"), "big")
+_NOBODY = bytes(20)
+
+
+def audit_settlement(ledger: LedgerClient, job: Job, events: Sequence[Event], findings: Findings) -> None:
+    """Compute accepted sets, scores, rewards, slashes and refund of a job again; compare events and state.
+
+    Parameters
+    ----------
+    ledger
+        Client of the repeated contract.
+    job, events
+        The job as the ledger has it, and all its events.
+    findings
+        Takes one check a party, and one for all decisions if they are right.
+    """
+    place = f"job {job.id}"
+    wrong = discrepancies(events)
+    for line in wrong:
+        where, _, detail = line.partition(": ")
+        findings.failed("settlement", f"{place}, {where}", detail)
+    if not wrong:
+        findings.passed("settlement", place)
+    expected = explain(events)
+    held = 0 if expected.status else expected.escrow
+    findings.require("escrow", place, job.escrow == held, f"is {job.escrow}, should be {held}")
+    for account in sorted(_parties(job)):
+        claimed = sum(e.amount for e in events if isinstance(e, Claimed) and e.account == account)
+        due, owed = expected.owed(account) - claimed, ledger.owed(job.id, account)
+        findings.require(
+            "owed", f"{place}, account 0x{account.hex()}", owed == due, f"is {owed}, should be {due}"
+        )
+
+
+def audit_conservation(
+    chain: EmbeddedLedger,
+    ledger: LedgerClient,
+    jobs: Mapping[int, Job],
+    events: Mapping[int, Sequence[Event]],
+    findings: Findings,
+) -> None:
+    """Check that no token appears or disappears.
+
+    Parameters
+    ----------
+    chain, ledger
+        The repeated chain and a client of its contract.
+    jobs, events
+        Every job of the contract, and its events.
+    findings
+        Takes one check an account and one for each sum.
+    """
+    balances = _balances(chain, ledger.token.address)
+    minted = -balances.pop(_NOBODY, 0)
+    held = {account: ledger.token.balance(account) for account in balances}
+    for account, balance in balances.items():
+        detail = f"holds {held[account]}, the transfers give {balance}"
+        findings.require("balance", f"account 0x{account.hex()}", held[account] == balance, detail)
+    detail = f"balances sum to {sum(held.values())}, {minted} were minted"
+    findings.require("token_supply", "token", sum(held.values()) == minted, detail)
+    stakes = _audit_stakes(ledger, events, findings)
+    debts = sum(_debts(ledger, job) for job in jobs.values())
+    owns = ledger.token.balance(ledger.contract)
+    detail = f"the contract holds {owns}, stakes, escrow and unclaimed rewards are {stakes + debts}"
+    findings.require("conservation", "contract", owns == stakes + debts, detail)
+
+
+def _balances(chain: EmbeddedLedger, token: bytes) -> dict[bytes, int]:
+    """Balance of every account that ever received a token; what the zero address sent was minted."""
+    wanted = LogFilter(frozenset({token}), (frozenset({_TRANSFER}),))
+    balances: dict[bytes, int] = defaultdict(int)
+    for entry in chain.logs(0, chain.head.block_number, wanted):
+        sender, receiver = (topic.to_bytes(32, "big")[12:] for topic in entry.topics[1:3])
+        amount = int.from_bytes(entry.data, "big")
+        balances[sender] -= amount
+        balances[receiver] += amount
+    return balances
+
+
+def _audit_stakes(ledger: LedgerClient, events: Mapping[int, Sequence[Event]], findings: Findings) -> int:
+    """Check every stake against its movements; returns the sum of what the contract says."""
+    stakes: dict[bytes, int] = defaultdict(int)
+    for event in ledger.account_events():
+        if isinstance(event, Staked):
+            stakes[event.account] += event.amount
+        elif isinstance(event, Unstaked):
+            stakes[event.account] -= event.amount
+    for event in (event for of_job in events.values() for event in of_job):
+        if isinstance(event, Slashed):
+            stakes[event.node] -= event.amount
+    total = 0
+    for account, stake in stakes.items():
+        record = ledger.node(account) or ledger.trainer(account)
+        stated = record.stake if record else 0
+        detail = f"is {stated}, its movements give {stake}"
+        findings.require("stake", f"account 0x{account.hex()}", stated == stake, detail)
+        total += stated
+    return total
+
+
+def _debts(ledger: LedgerClient, job: Job) -> int:
+    """What the contract holds for a job: escrow, and what it owes to owner, nodes and trainers."""
+    return job.escrow + sum(ledger.owed(job.id, account) for account in _parties(job))
+
+
+def _parties(job: Job) -> set[bytes]:
+    return {job.owner, *job.committee, *job.trainers}
