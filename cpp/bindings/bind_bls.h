@@ -55,6 +55,7 @@ inline void bind_bls(py::module_& m) {
   m.def("bls_aggregate_signatures", &map_bytes<bls::aggregate_signatures>, py::arg("signatures"));
   m.def("bls_aggregate_public_keys", &map_bytes<bls::aggregate_public_keys>, py::arg("keys"));
   m.def("bls_signature_to_ledger", &map_bytes<bls::signature_to_ledger>, py::arg("signature"));
+  m.def("bls_signature_from_ledger", &map_bytes<bls::signature_from_ledger>, py::arg("signature"));
   m.def("bls_public_key_to_ledger", &map_bytes<bls::public_key_to_ledger>, py::arg("key"));
   m.def("bls_public_key_from_ledger", &map_bytes<bls::public_key_from_ledger>, py::arg("key"));
 }

@@ -51,11 +51,14 @@ TEST(malformed_bls_bytes_are_refused) {
   CHECK(throws<InvalidEncoding>([] { bls::aggregate_signatures({}); }));
   CHECK(throws<InvalidEncoding>([] { bls::generate(Bytes(31, 1)); }));
   CHECK(throws<InvalidPoint>([] { bls::public_key_from_ledger(Bytes(256)); }));
+  CHECK(throws<InvalidPoint>([] { bls::signature_from_ledger(Bytes(128)); }));
 }
 
-TEST(keys_survive_the_ledger_encoding) {
+TEST(keys_and_signatures_survive_the_ledger_encoding) {
   const Bytes key = bls::public_key(bls::generate(Bytes(32, 9)));
   CHECK(bls::public_key_from_ledger(bls::public_key_to_ledger(key)) == key);
+  const Bytes signature = bls::sign(secret(2), kMessage, kDst);
+  CHECK(bls::signature_from_ledger(bls::signature_to_ledger(signature)) == signature);
 }
 
 TEST(precompiles_agree_with_each_other) {

@@ -136,6 +136,14 @@ Output aggregate_public_keys(Input keys) {
 
 Output signature_to_ledger(Input signature) { return eip2537::encode(decode_signature(signature)); }
 
+Output signature_from_ledger(Input signature) {
+  const auto point = eip2537::decode_g1(signature);
+  if (blst_p1_affine_is_inf(&point)) throw InvalidPoint(0, kRefused);
+  Output out(kSignatureBytes);
+  blst_p1_affine_compress(out.data(), &point);
+  return out;
+}
+
 Output public_key_to_ledger(Input key) { return eip2537::encode(decode_key(key)); }
 
 Output public_key_from_ledger(Input key) {

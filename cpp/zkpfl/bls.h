@@ -27,6 +27,7 @@ Output aggregate_public_keys(Input keys);
 
 // To and from the EIP-2537 encoding: signature 128 bytes, key 256 bytes.
 Output signature_to_ledger(Input signature);
+Output signature_from_ledger(Input signature);
 Output public_key_to_ledger(Input key);
 Output public_key_from_ledger(Input key);
 

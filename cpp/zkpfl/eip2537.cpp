@@ -170,6 +170,11 @@ Output encode(const blst_p2_affine& point) {
   return out;
 }
 
+blst_p1_affine decode_g1(Input data) {
+  require_bytes(data, kG1Bytes);
+  return decode_in_subgroup<G1>(data, 0);
+}
+
 blst_p2_affine decode_g2(Input data) {
   require_bytes(data, kG2Bytes);
   return decode_in_subgroup<G2>(data, 0);

@@ -26,9 +26,10 @@ Output pairing_check(Input data);  // n of (G1 point, G2 point) -> 32 bytes, 1 i
 Output map_fp_to_g1(Input data);   // field element -> point of the subgroup
 Output map_fp2_to_g2(Input data);  // field element (c0, c1) -> point of the subgroup
 
-// One point in the encoding of the EIP. decode_g2 checks the subgroup.
+// One point in the encoding of the EIP. Decoding checks the subgroup.
 Output encode(const blst_p1_affine& point);
 Output encode(const blst_p2_affine& point);
+blst_p1_affine decode_g1(Input data);
 blst_p2_affine decode_g2(Input data);
 
 }  // namespace zkpfl::eip2537

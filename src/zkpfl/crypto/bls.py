@@ -14,7 +14,7 @@ from typing import Self
 from zkpfl import _core
 from zkpfl.crypto.merkle import keccak256
 from zkpfl.crypto.transcript import Context
-from zkpfl.errors import InvalidEncoding, InvalidParameter, InvalidPoint, InvalidScalar
+from zkpfl.errors import InvalidEncoding, InvalidParameter, InvalidScalar
 
 SECRET_BYTES = 32
 SIGNATURE_BYTES = 48
@@ -27,11 +27,6 @@ SIGNATURE_DST = "BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_POP_"
 POSSESSION_DST = "BLS_POP_BLS12381G1_XMD:SHA-256_SSWU_RO_POP_"
 ATTESTATION_TAG = keccak256(b"ZKPFL-V1-ATTESTATION")
 POSSESSION_TAG = keccak256(b"ZKPFL-V1-POSSESSION")
-
-_COMPRESSED, _LARGER_Y = 0x80, 0x20  # flags in the first byte of a compressed point
-_FIELD_MODULUS = int(
-    "1a0111ea397fe69a4b1ba7b6434bacd764774b84f38512bf6730d2a0f6b0f6241eabfffeb153ffffb9feffffffffaaab", 16
-)
 
 
 class BlsPublicKey:
@@ -164,24 +159,8 @@ def signature_to_ledger(signature: bytes) -> bytes:
 
 
 def signature_from_ledger(encoded: bytes) -> bytes:
-    """Return the 48 bytes of a signature in the EIP-2537 encoding (128 bytes), the inverse of the above.
-
-    Raises
-    ------
-    InvalidEncoding, InvalidPoint
-        Wrong length; not canonical, not on the curve, not in the subgroup, or infinity.
-    """
-    if len(encoded) != LEDGER_SIGNATURE_BYTES:
-        raise InvalidEncoding(
-            f"must be {LEDGER_SIGNATURE_BYTES} bytes, got {len(encoded)}", field="signature"
-        )
-    x, y = encoded[16:64], int.from_bytes(encoded[64:], "big")
-    flags = _COMPRESSED | (_LARGER_Y if y > (_FIELD_MODULUS - 1) // 2 else 0)
-    signature = bytes([x[0] | flags]) + x[1:]
-    # Encoding back compares what was not looked at: the padding, the exact y.
-    if signature_to_ledger(signature) != encoded:
-        raise InvalidPoint("is no canonical signature", field="signature")
-    return signature
+    """Signature or proof of possession, 48 bytes, from its EIP-2537 encoding; raises if it does not decode."""
+    return _core.bls_signature_from_ledger(bytes(encoded))
 
 
 def possession_digest(chain_id: int, contract: bytes, account: bytes, public_key: BlsPublicKey) -> bytes:

@@ -14,6 +14,7 @@ from zkpfl.crypto.bls import (
     aggregate_signatures,
     attestation_digest,
     possession_digest,
+    signature_from_ledger,
     signature_to_ledger,
     verify_aggregate,
 )
@@ -88,6 +89,21 @@ def test_ledger_encoding_of_keys() -> None:
     assert len(public.to_ledger()) == 256
     assert BlsPublicKey.from_ledger(public.to_ledger()) == public
     assert BlsPublicKey(public.to_bytes()).to_ledger() == public.to_ledger()
+
+
+def test_ledger_encoding_of_signatures() -> None:
+    signature = KEYS[1].sign(DIGEST)
+    ledger = signature_to_ledger(signature)
+    assert signature_from_ledger(ledger) == signature
+    for bad in (
+        bytes(128),
+        ledger[:-1] + bytes([ledger[-1] ^ 1]),
+        b"\1" + ledger[1:],
+        ledger[:-1],
+        ledger + b"\0",
+    ):
+        with pytest.raises(InvalidEncoding):
+            signature_from_ledger(bad)
 
 
 @pytest.mark.parametrize("secret", [0, ORDER, ORDER + 1, 2**256 - 1])
