@@ -159,7 +159,7 @@ def signature_to_ledger(signature: bytes) -> bytes:
 
 
 def signature_from_ledger(encoded: bytes) -> bytes:
-    """Signature or proof of possession, 48 bytes, from its EIP-2537 encoding; raises if it does not decode."""
+    """Signature or proof of possession, 48 bytes, from its EIP-2537 encoding; raises if it is malformed."""
     return _core.bls_signature_from_ledger(bytes(encoded))
 
 
