@@ -1,4 +1,4 @@
-"""The checks, one session each; `.ci/run` calls all of them. They use the environment that `make setup` made."""
+"""The checks, one session each; `.ci/run` calls all. They use the environment that `make setup` made."""
 
 from pathlib import Path
 

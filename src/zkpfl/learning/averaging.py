@@ -10,13 +10,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from zkpfl.crypto.encoding import clip
 from zkpfl.errors import InvalidData
 from zkpfl.learning.bundle import Bundle
 from zkpfl.learning.evaluation import Score, evaluate
 from zkpfl.learning.records import Records
 from zkpfl.learning.statistics import Standardizer, local_statistics, to_fixed
 from zkpfl.learning.training import local_seed, train_locally
-from zkpfl.learning.weights import Vector, clip, flatten, server_step
+from zkpfl.learning.weights import Vector, flatten, server_step
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from zkpfl import strict_json
 from zkpfl.errors import InvalidBundle, InvalidParameter
-from zkpfl.learning import strict_json, tensors
+from zkpfl.learning import tensors
 from zkpfl.learning.bundle import Bundle
 from zkpfl.learning.graph import FORMAT, GraphModule
 from zkpfl.learning.operators import ALLOWED

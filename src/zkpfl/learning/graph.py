@@ -18,8 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from zkpfl import strict_json
 from zkpfl.errors import InvalidBundle
-from zkpfl.learning import strict_json, tensors
+from zkpfl.learning import tensors
 from zkpfl.learning.operators import ALLOWED, MODE_ARGUMENT, Reference, check_arguments, result_kind
 
 FORMAT = "zkpfl.graph.v1"
@@ -55,8 +56,10 @@ class Graph:
     @classmethod
     def parse(cls, data: bytes) -> Graph:
         """Decode and check; raises ``InvalidBundle`` naming the place."""
-        body = strict_json.parse(data, field="graph", max_size_bytes=MAX_GRAPH_BYTES)
-        strict_json.require_keys(body, {"format", "inputs", "outputs", "output", "nodes"}, field="graph")
+        body = strict_json.parse(data, field="graph", error=InvalidBundle, max_size_bytes=MAX_GRAPH_BYTES)
+        strict_json.require_keys(
+            body, {"format", "inputs", "outputs", "output", "nodes"}, field="graph", error=InvalidBundle
+        )
         if body["format"] != FORMAT:
             raise InvalidBundle(f"must be {FORMAT!r}", field="graph.format")
         nodes = _parse_nodes(body["nodes"])
@@ -206,10 +209,10 @@ def _parse_nodes(items: object) -> tuple[Node, ...]:
 def _parse_node(item: object, kinds: list[str], field: str) -> Node:
     op = item.get("op") if isinstance(item, dict) else None
     if op == "input":
-        strict_json.require_keys(item, {"op"}, field=field)
+        strict_json.require_keys(item, {"op"}, field=field, error=InvalidBundle)
         return Node("input")
     if op in ("parameter", "buffer"):
-        name = strict_json.require_keys(item, {"op", "name"}, field=field)["name"]
+        name = strict_json.require_keys(item, {"op", "name"}, field=field, error=InvalidBundle)["name"]
         if not isinstance(name, str) or not tensors.NAME.fullmatch(name):
             raise InvalidBundle(f"must match {tensors.NAME.pattern}", field=f"{field}.name")
         return Node(op, name=name)
@@ -217,7 +220,7 @@ def _parse_node(item: object, kinds: list[str], field: str) -> Node:
         raise InvalidBundle(
             "is not an allowed operator", field=f"{field}.op", hint="see zkpfl.learning.operators.ALLOWED"
         )
-    arguments = strict_json.require_keys(item, {"op", "args"}, field=field)["args"]
+    arguments = strict_json.require_keys(item, {"op", "args"}, field=field, error=InvalidBundle)["args"]
     if not isinstance(arguments, dict):
         raise InvalidBundle("must be an object", field=f"{field}.args")
     return Node(op, arguments=check_arguments(op, arguments, kinds, field=field))

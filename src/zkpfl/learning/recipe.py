@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
+from zkpfl import strict_json
 from zkpfl.errors import InvalidBundle, InvalidParameter
-from zkpfl.learning import strict_json
 
 MAX_RECIPE_BYTES = 4 << 20
 MAX_FEATURES = 1 << 16
@@ -99,8 +99,10 @@ class Recipe:
         InvalidBundle
             Not canonical JSON, or a field is missing, unknown, of the wrong type or out of range.
         """
-        body = strict_json.parse(data, field="recipe", max_size_bytes=MAX_RECIPE_BYTES)
-        strict_json.require_keys(body, {item.name for item in fields(cls)}, field="recipe")
+        body = strict_json.parse(data, field="recipe", error=InvalidBundle, max_size_bytes=MAX_RECIPE_BYTES)
+        strict_json.require_keys(
+            body, {item.name for item in fields(cls)}, field="recipe", error=InvalidBundle
+        )
         try:
             recipe = cls(**_tuples(body))
         except InvalidParameter as error:

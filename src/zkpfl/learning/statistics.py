@@ -18,8 +18,8 @@ from zkpfl.errors import InvalidData, InvalidParameter
 FRACTION_BITS = 20
 """One unit of the fixed point is 2^-20."""
 
-MAX_MAGNITUDE_BITS = 54
-"""A contribution stays below 2^54 in absolute value: the sum of 256 of them fits in an int64."""
+MAX_MAGNITUDE_BITS = 47
+"""A contribution stays below 2^47 in absolute value (docs/spec.md §3.3)."""
 
 
 def local_statistics(features: NDArray[np.floating]) -> NDArray[np.float64]:
@@ -59,12 +59,12 @@ def to_fixed(statistics: NDArray[np.float64]) -> NDArray[np.int64]:
     Returns
     -------
     ndarray
-        int64 ``[2f + 1]``, each below 2^54 in absolute value, secret.
+        int64 ``[2f + 1]``, each below 2^47 in absolute value, secret.
 
     Raises
     ------
     InvalidData
-        A sum is too large: 2^34 or more before scaling.
+        A sum is too large: 2^27 or more before scaling.
     """
     scaled = np.rint(np.ldexp(statistics, FRACTION_BITS))
     if not (np.abs(scaled) < 2.0**MAX_MAGNITUDE_BITS).all():

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from zkpfl.errors import InvalidBundle, InvalidParameter, InvalidUpdate
+from zkpfl.errors import InvalidBundle, InvalidParameter
 from zkpfl.learning import tensors
 from zkpfl.learning.graph import GraphModule
 
@@ -44,32 +44,6 @@ def assign(model: GraphModule, weights: Vector) -> None:
     with torch.no_grad():
         for tensor, part in zip(targets.values(), _split(model, weights), strict=True):
             tensor.copy_(torch.from_numpy(part.copy()))
-
-
-def clip(update: Vector, clip_norm: float) -> Vector:
-    """Scale to L2 norm at most C: ``Δ · min(1, C / ‖Δ‖)``.
-
-    Parameters
-    ----------
-    update
-        float32 ``[d]``, secret.
-    clip_norm
-        C, positive.
-
-    Returns
-    -------
-    ndarray
-        float32 ``[d]``.
-
-    Raises
-    ------
-    InvalidUpdate
-        The update is not finite.
-    """
-    norm = float(np.linalg.norm(update.astype(np.float64)))
-    if not np.isfinite(norm):
-        raise InvalidUpdate("is not finite", party="trainer", field="update")
-    return update if norm <= clip_norm else (update * (clip_norm / norm)).astype(np.float32)
 
 
 def server_step(weights: Vector, mean_update: Vector, learning_rate: float) -> Vector:

@@ -7,6 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from zkpfl.crypto.encoding import (
@@ -56,6 +59,17 @@ def test_clip_leaves_small_updates_alone_and_scales_large_ones() -> None:
     clipped = clip(normal(1000) * np.float32(100), 2.5)
     assert np.linalg.norm(clipped.astype(np.float64)) == pytest.approx(2.5, rel=1e-6)
     assert clipped.dtype == np.float32
+
+
+@given(arrays(np.float32, 17, elements=st.floats(-1e6, 1e6, width=32)), st.floats(1e-3, 1e3))
+def test_clip_bounds_the_norm_and_keeps_the_direction(update: NDArray[np.float32], clip_norm: float) -> None:
+    clipped = clip(update, clip_norm)
+    norm = np.linalg.norm(update.astype(np.float64))
+    assert np.linalg.norm(clipped.astype(np.float64)) <= clip_norm * (1 + 1e-6)
+    if norm <= clip_norm:
+        np.testing.assert_array_equal(clipped, update)
+    else:
+        np.testing.assert_allclose(clipped, update * (clip_norm / norm), rtol=1e-5, atol=1e-30)
 
 
 def test_clip_survives_the_largest_floats() -> None:

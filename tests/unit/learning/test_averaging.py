@@ -3,12 +3,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from zkpfl.crypto.encoding import clip
 from zkpfl.errors import InvalidData
 from zkpfl.learning.averaging import simulate
 from zkpfl.learning.bundle import Bundle
 from zkpfl.learning.evaluation import evaluate
 from zkpfl.learning.training import local_seed, train_locally
-from zkpfl.learning.weights import clip, flatten, server_step
+from zkpfl.learning.weights import flatten, server_step
 
 
 def test_one_round_is_the_unweighted_mean_of_clipped_updates(bundle, records):

@@ -4,11 +4,8 @@ import struct
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
-from zkpfl.errors import InvalidBundle, InvalidParameter, InvalidUpdate
+from zkpfl.errors import InvalidBundle, InvalidParameter
 from zkpfl.learning import tensors
 from zkpfl.learning.export import export_graph, mlp
 from zkpfl.learning.graph import GraphModule
@@ -17,7 +14,6 @@ from zkpfl.learning.weights import (
     checkpoint_bytes,
     checkpoint_hash,
     checkpoint_weights,
-    clip,
     dimension,
     flatten,
     server_step,
@@ -58,22 +54,6 @@ def test_assign_refuses(model, change):
     bad = {"length": vector[1:], "type": vector.astype(np.float64), "finite": np.full_like(vector, np.nan)}
     with pytest.raises(InvalidParameter):
         assign(model, bad[change])
-
-
-@given(arrays(np.float32, 17, elements=st.floats(-1e6, 1e6, width=32)), st.floats(1e-3, 1e3))
-def test_clip_bounds_the_norm_and_keeps_the_direction(update, clip_norm):
-    clipped = clip(update, clip_norm)
-    norm = np.linalg.norm(update.astype(np.float64))
-    assert np.linalg.norm(clipped.astype(np.float64)) <= clip_norm * (1 + 1e-6)
-    if norm <= clip_norm:
-        np.testing.assert_array_equal(clipped, update)
-    else:
-        np.testing.assert_allclose(clipped, update * (clip_norm / norm), rtol=1e-5, atol=1e-30)
-
-
-def test_clip_refuses_what_is_not_finite():
-    with pytest.raises(InvalidUpdate):
-        clip(np.array([1, np.inf], np.float32), 1.0)
 
 
 def test_server_step_rounds_product_then_sum():
