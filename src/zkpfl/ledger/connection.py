@@ -24,6 +24,8 @@ from zkpfl.errors import DeadlineExceeded, InvalidParameter, LedgerError, NotAut
 from zkpfl.ledger.node import FIRST_PAUSE_S, LONGEST_PAUSE_S, Node
 
 _LOG_BLOCKS = 5000  # public nodes refuse wider ranges
+_LAST_PARTY_GAS = 500_000  # whoever turns out to be last in a phase ends it for all
+_GAS_ATTEMPTS = 3
 _SEND_ATTEMPTS = 5
 _NONCE_TAKEN = ("nonce too low", "replacement transaction underpriced")
 
@@ -121,8 +123,8 @@ class Connection:
         LedgerError
             There is no such contract.
         """
-        sender: TxParams = {} if self._signer is None else {"from": self._signer.address}
-        return self._ask(lambda: function.call(sender, block_identifier=at))
+        # Without a sender, so that all parties ask in the same words and the node may answer from memory.
+        return self._ask(lambda: function.call(block_identifier=at))
 
     def logs(
         self,
@@ -189,12 +191,14 @@ class Connection:
             The node refused the transaction, for want of funds for instance.
         """
         request = self._request(function, value)
-        request["gas"] = self._gas_limit(request)
-        transaction_hash = self._send(request)
-        receipt = self._receipt(transaction_hash)
-        if receipt["status"] != 1:
-            raise self._failure(request, receipt)
-        return receipt
+        for _ in range(_GAS_ATTEMPTS):
+            request["gas"] = self._gas_limit(request)
+            receipt = self._receipt(self._send(request))
+            if receipt["status"] == 1:
+                return receipt
+            if receipt["gasUsed"] < request["gas"]:
+                break
+        raise self._failure(request, receipt)
 
     def deploy(self, abi: Sequence[Any], bytecode: bytes, *arguments: Any) -> bytes:
         """Create a contract and return its address, bytes[20]; raises as `transact`."""
@@ -225,9 +229,10 @@ class Connection:
         return self._ask(lambda: function.build_transaction(fields))
 
     def _gas_limit(self, request: TxParams) -> int:
-        """Estimate against the pending block, whose time is now, and add a quarter for what may change."""
+        """Estimate against the pending block, whose time is now, and add what may change before mining."""
         asked = self._message(request)
-        return int(self._ask(lambda: self._web3.eth.estimate_gas(asked, "pending"))) * 5 // 4
+        estimate = int(self._ask(lambda: self._web3.eth.estimate_gas(asked, "pending")))
+        return estimate * 5 // 4 + _LAST_PARTY_GAS
 
     def _message(self, request: TxParams) -> TxParams:
         message: TxParams = {"from": request["from"], "value": request["value"], "data": request["data"]}

@@ -90,6 +90,8 @@ class EmbeddedLedger:
         # Blocks never change, and every process asks for the same recent ones.
         self._bloom = lru_cache(maxsize=65536)(self._read_bloom)
         self._logs_of = lru_cache(maxsize=4096)(self._read_logs)
+        # After each block every party asks the contract the same.
+        self._outcome = lru_cache(maxsize=256)(self._execute)
 
     def _open(self, alloc: Mapping[bytes, int]) -> Any:
         cls, database = chain_class(self.chain_id), AtomicDB(self._journal)
@@ -312,12 +314,15 @@ class EmbeddedLedger:
             The gas exceeds the limit or does not cover the calldata, or the sender lacks ``value``.
         """
         with self._lock:
-            return execute(self._vm(at or self._head), call)
+            return self._outcome(call, bytes((at or self._head).hash), self.now())
 
     def estimate_gas(self, call: Call, at: BlockHeaderAPI | None = None) -> tuple[int, Outcome]:
         """Return a gas limit that suffices for a call after block ``at``; see `least_gas`."""
         with self._lock:
             return least_gas(lambda limited: self.execute(limited, at), call)
+
+    def _execute(self, call: Call, after: bytes, _now: int) -> Outcome:
+        return execute(self._vm(self._chain.get_block_header_by_hash(after)), call)
 
     # Logs
 
