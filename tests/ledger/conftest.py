@@ -131,3 +131,14 @@ def probe() -> tuple[list[Any], bytes]:
     """ABI and bytecode of probe.vy."""
     compiled = compile_code(PROBE.read_text(), output_formats=["abi", "bytecode"])
     return compiled["abi"], bytes.fromhex(compiled["bytecode"].removeprefix("0x"))
+
+
+@pytest.fixture(scope="module", params=["embedded", pytest.param("anvil", marks=pytest.mark.anvil)])
+def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A deployed ledger with registered parties, on each kind of node; shared by a module, jobs are not."""
+    from tests.ledger.world import World, node_url  # noqa: PLC0415  it imports this file
+
+    with node_url(request.param, tmp_path_factory) as url:
+        made = World(url)
+        yield made
+        made.close()

@@ -123,7 +123,7 @@ class LedgerReader:
                 "committee": tuple(map(address_bytes, committee)),
                 "trainers": tuple(map(address_bytes, trainers)),
                 "phase": Phase(latest["phase"]),
-                "phase_deadline": latest["deadline"],
+                "phase_deadline": latest["deadline"] or fields["join_deadline"],
             }
         )
 

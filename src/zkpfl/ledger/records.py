@@ -218,7 +218,7 @@ class Job:
     absent_trainers, absent_nodes
         Sets that this round's Collect and Check do not wait for.
     phase, phase_deadline
-        Of the current round; NONE and 0 before the first.
+        Of the current round; NONE and the end of recruiting before the first.
     """
 
     id: int

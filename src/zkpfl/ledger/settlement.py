@@ -1,6 +1,6 @@
 """Every payout, refund and slash of a job, computed again from its events (docs/spec.md §9.3, §9.5).
 
-What parties did, and what time alone decides (which rounds failed, how the job ended), is taken from the events;
+What parties did, and what time alone decides (which rounds failed, how the job ended), comes from the events;
 the rest is computed. `zkpfl.ledger.reconciliation` compares that with what the contract says.
 """
 

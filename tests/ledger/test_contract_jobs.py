@@ -1,0 +1,187 @@
+"""Creating, joining, cancelling and failing jobs (docs/spec.md §9.2)."""
+
+from __future__ import annotations
+
+from dataclasses import astuple
+from typing import Any
+
+import pytest
+from tests.ledger.world import FEE, MANIFEST, PHASE_S, STAKE, World, refused
+
+from zkpfl.ledger.client import MPC, JobStatus, Phase
+from zkpfl.ledger.events import Claimed, JobCreated, JobEnded, Joined, KeyGranted, RoundStarted
+
+
+def test_a_job_shows_its_terms(world: World) -> None:
+    terms = world.terms(statistics=True)
+    committee = [node.account for node in world.nodes[:3]]
+    before = world.held()
+    number = world.owner.create_job(terms, committee, 150 * MPC)
+    job = world.state(number)
+    assert job.terms == terms
+    assert job.committee == tuple(committee)
+    assert (job.owner, job.fee, job.escrow) == (world.owner.account, 150 * MPC, 150 * MPC)
+    assert (job.status, job.phase, job.current_round) == (JobStatus.RECRUITING, Phase.NONE, 0)
+    assert job.phase_deadline == job.join_deadline
+    assert (job.best, job.checkpoint, job.trainers) == (500_000, None, ())
+    assert world.held() - before == 150 * MPC
+    (created,) = world.admin.events(number)
+    assert isinstance(created, JobCreated)
+    assert (created.terms, created.committee, created.fee) == (terms, tuple(committee), 150 * MPC)
+
+
+OUT_OF_RANGE: list[tuple[str, dict[int, Any]]] = [
+    ("rounds_out_of_range", {0: 1001}),
+    ("rounds_out_of_range", {0: 0}),
+    ("target_out_of_range", {2: 1_000_001}),
+    ("target_out_of_range", {3: 900_000}),
+    ("threshold_out_of_range", {4: 1}),
+    ("committee_size", {4: 3}),
+    ("quorum_out_of_range", {5: 1}),
+    ("quorum_out_of_range", {5: 5}),
+    ("max_trainers_out_of_range", {6: 257}),
+    ("duration_out_of_range", {7: (PHASE_S, PHASE_S, 0, PHASE_S, PHASE_S, PHASE_S)}),
+    ("duration_out_of_range", {7: (PHASE_S, 30 * 86400 + 1, 1, PHASE_S, PHASE_S, PHASE_S)}),
+    ("deadline_out_of_range", {8: 1}),
+    ("deadline_out_of_range", {8: 1 << 60}),
+]
+
+
+@pytest.mark.parametrize(("reason", "changes"), OUT_OF_RANGE)
+def test_the_contract_checks_terms_itself(world: World, reason: str, changes: dict[int, Any]) -> None:
+    values = [*astuple(world.terms())]
+    for index, value in changes.items():
+        values[index] = value
+    committee = [node.connection.address for node in world.nodes[:3]]
+    with refused(reason):
+        world.owner.connection.call(world.owner._functions.create_job(tuple(values), committee, FEE))
+
+
+@pytest.mark.parametrize("fee", [0, FEE - 1, 1 << 128])
+def test_the_contract_checks_the_fee_itself(world: World, fee: int) -> None:
+    committee = [node.connection.address for node in world.nodes[:3]]
+    function = world.owner._functions.create_job(astuple(world.terms()), committee, fee)
+    with refused("fee_out_of_range"):
+        world.owner.connection.call(function)
+
+
+def test_a_committee_is_of_distinct_registered_nodes(world: World) -> None:
+    nodes = [node.account for node in world.nodes]
+    with refused("duplicate_node"):
+        world.owner.create_job(world.terms(), [nodes[0], nodes[1], nodes[0]])
+    for stranger in (world.trainers[0].account, world.owner.account, bytes(20)):
+        with refused("not_a_node"):
+            world.owner.create_job(world.terms(), [nodes[0], nodes[1], stranger])
+
+
+def test_a_node_slashed_below_the_minimum_gets_no_new_job(world: World) -> None:
+    world.nodes.insert(0, world.register_node(stake=STAKE))
+    job = world.to_aggregate()
+    world.aggregate(job, [2, 3])
+    world.pass_deadline(job)
+    with refused("stake_out_of_range"):
+        world.create()
+    world.nodes.pop(0)
+
+
+def test_joining_is_for_trainers_once_and_in_time(world: World) -> None:
+    job = world.create()
+    for stranger in (world.owner, world.nodes[0]):
+        with refused("not_a_trainer"):
+            stranger.join(job)
+    world.trainers[0].join(job)
+    with refused("already_joined"):
+        world.trainers[0].join(job)
+    with refused("nothing_to_do"):
+        world.admin.advance(job)
+    world.wait(PHASE_S)
+    with refused("deadline_passed"):
+        world.trainers[1].join(job)
+    assert world.state(job).trainers == (world.trainers[0].account,)
+
+
+def test_the_last_place_starts_the_first_round(world: World) -> None:
+    job = world.start(trainers=3)
+    state = world.state(job)
+    assert (state.status, state.phase, state.current_round) == (JobStatus.RUNNING, Phase.COLLECT, 1)
+    assert state.phase_deadline == world.round(job).collect_deadline
+    kinds = [type(event) for event in world.admin.events(job)]
+    assert kinds == [JobCreated, Joined, Joined, Joined, RoundStarted]
+    with refused("not_recruiting"):
+        world.trainers[3].join(job)
+
+
+def test_recruiting_ends_at_its_deadline_with_the_quorum(world: World) -> None:
+    job = world.create()
+    for trainer in world.trainers[:2]:
+        trainer.join(job)
+    world.pass_deadline(job)
+    assert world.state(job).phase is Phase.COLLECT
+
+
+def test_without_the_quorum_the_job_fails_and_refunds(world: World) -> None:
+    job = world.create()
+    world.trainers[0].join(job)
+    world.pass_deadline(job)
+    assert world.state(job).status is JobStatus.FAILED
+    before = world.owner.token.balance(world.owner.account)
+    world.owner.claim(job)
+    assert world.owner.token.balance(world.owner.account) - before == FEE
+    with refused("nothing_owed"):
+        world.owner.claim(job)
+    with refused("nothing_to_do"):
+        world.admin.advance(job)
+    assert [type(event) for event in world.admin.events(job)][-2:] == [JobEnded, Claimed]
+
+
+def test_the_owner_alone_cancels_and_only_while_recruiting(world: World) -> None:
+    job = world.create()
+    for stranger in (world.nodes[0], world.trainers[0], world.admin):
+        with refused("not_owner"):
+            stranger.cancel_job(job)
+    with refused("job_not_ended"):
+        world.owner.claim(job)
+    world.owner.cancel_job(job)
+    assert world.state(job).status is JobStatus.CANCELLED
+    assert world.admin.owed(job, world.owner.account) == FEE
+    with refused("not_recruiting"):
+        world.owner.cancel_job(job)
+    running = world.start()
+    with refused("not_recruiting"):
+        world.owner.cancel_job(running)
+
+
+def test_the_owner_grants_keys_to_those_who_joined(world: World) -> None:
+    job = world.create()
+    first, second = (trainer.account for trainer in world.trainers[:2])
+    world.trainers[0].join(job)
+    assert world.admin.key_grant(job, first) is None
+    world.owner.grant_keys(job, {first: MANIFEST})
+    assert world.admin.key_grant(job, first) == MANIFEST
+    (granted,) = [event for event in world.admin.events(job) if isinstance(event, KeyGranted)]
+    assert (granted.trainer, granted.digest) == (first, MANIFEST)
+    with refused("not_joined"):
+        world.owner.grant_keys(job, {second: MANIFEST})
+    with refused("not_joined"):
+        world.owner.grant_keys(job, {world.nodes[0].account: MANIFEST})
+    with refused("not_owner"):
+        world.trainers[0].grant_keys(job, {first: MANIFEST})
+    world.owner.cancel_job(job)
+    with refused("job_ended"):
+        world.owner.grant_keys(job, {first: MANIFEST})
+
+
+def test_a_job_that_does_not_exist_refuses_everything(world: World) -> None:
+    job = world.admin.job_count() + 1
+    with refused("not_recruiting"):
+        world.trainers[0].join(job)
+    with refused("nothing_to_do"):
+        world.admin.advance(job)
+    with refused("not_owner"):
+        world.owner.cancel_job(job)
+    with refused("job_not_ended"):
+        world.owner.claim(job)
+    with refused("not_joined"):
+        world.trainers[0].submit(job, 1, MANIFEST, MANIFEST)
+    with refused("job_not_running"):
+        world.admin.attest(job, 1, MANIFEST, 3, 3, bytes(128))

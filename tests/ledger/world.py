@@ -1,0 +1,245 @@
+"""A deployed ledger with registered parties, and the moves of a job as one-liners."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import pytest
+from tests.ledger.conftest import CHAIN_ID, FREE_GAS, advance_time, anvil, running
+
+from zkpfl.crypto.bls import (
+    BlsSecretKey,
+    aggregate_signatures,
+    attestation_digest,
+    possession_digest,
+    signature_to_ledger,
+)
+from zkpfl.crypto.signatures import AccountKey
+from zkpfl.crypto.transcript import Context
+from zkpfl.errors import TransactionFailed
+from zkpfl.ledger.client import (
+    MPC,
+    DeploymentTerms,
+    Durations,
+    Job,
+    JobTerms,
+    LedgerClient,
+    Round,
+    deploy,
+)
+from zkpfl.ledger.connection import Connection
+from zkpfl.ledger.embedded import EmbeddedLedger
+
+UNBONDING_S = 500
+PHASE_S = 100
+STAKE = 500 * MPC
+NODE_STAKE = 10 * STAKE  # above the minimum also after many slashes
+FEE = 100 * MPC
+ROOT, MANIFEST, AGGREGATE, CHECKPOINT = (bytes([value]) * 32 for value in (1, 2, 3, 4))
+
+
+@contextmanager
+def node_url(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """URL of a node of a kind, ``embedded`` or ``anvil``, on an empty chain."""
+    if kind == "anvil":
+        with anvil(*FREE_GAS) as url:
+            yield url
+    else:
+        path = tmp_path_factory.mktemp("chain") / "chain.db"
+        with EmbeddedLedger(path, CHAIN_ID) as ledger, running(ledger) as url:
+            yield url
+
+
+@contextmanager
+def refused(reason: str) -> Iterator[None]:
+    """Expect the contract to refuse for exactly this reason."""
+    with pytest.raises(TransactionFailed) as caught:
+        yield
+    assert caught.value.reason == reason
+
+
+class World:
+    """A ledger, its parties and their keys.
+
+    Parameters
+    ----------
+    url
+        Node with free gas and time travel.
+    nodes, trainers
+        How many to register.
+    """
+
+    def __init__(self, url: str, nodes: int = 5, trainers: int = 4) -> None:
+        self.url = url
+        self.connections: list[Connection] = []
+        self.admin = deploy(self.connect(), DeploymentTerms(unbonding_s=UNBONDING_S))
+        self.bls: dict[bytes, BlsSecretKey] = {}
+        self.owner = self.party()
+        self.nodes = [self.register_node() for _ in range(nodes)]
+        self.trainers = [self.register_trainer() for _ in range(trainers)]
+
+    def close(self) -> None:
+        for connection in self.connections:
+            connection.close()
+
+    def connect(self) -> Connection:
+        connection = Connection(self.url, AccountKey.generate(), chain_id=CHAIN_ID, timeout_s=30)
+        self.connections.append(connection)
+        return connection
+
+    def party(self, amount: int = 100_000 * MPC) -> LedgerClient:
+        """A new account with tokens."""
+        client = LedgerClient(self.connect(), self.admin.contract, first_block=self.admin.first_block)
+        self.admin.token.transfer(client.account, amount)
+        return client
+
+    def possession(self, client: LedgerClient, key: BlsSecretKey) -> bytes:
+        digest = possession_digest(client.chain_id, client.contract, client.account, key.public)
+        return signature_to_ledger(key.prove_possession(digest))
+
+    def register_node(self, stake: int = NODE_STAKE) -> LedgerClient:
+        client, key = self.party(), BlsSecretKey.generate()
+        client.register_node(
+            key.public.to_ledger(), self.possession(client, key), b"e" * 32, "127.0.0.1:1", stake
+        )
+        self.bls[client.account] = key
+        return client
+
+    def register_trainer(self, stake: int = STAKE) -> LedgerClient:
+        client = self.party()
+        client.register_trainer(b"e" * 32, stake)
+        return client
+
+    # Time
+
+    def now(self) -> int:
+        return self.admin.connection.timestamp()
+
+    def wait(self, seconds: int) -> None:
+        advance_time(self.url, seconds)
+
+    def pass_deadline(self, job: int) -> None:
+        """Let the present phase run out and move the job on."""
+        self.wait(max(0, self.admin.job(job).phase_deadline - self.now()))
+        self.admin.advance(job)
+
+    # A job
+
+    def terms(self, **changes: object) -> JobTerms:
+        terms = JobTerms(
+            training_rounds=2,
+            statistics=False,
+            target=900_000,
+            baseline=500_000,
+            threshold=2,
+            quorum=2,
+            max_trainers=4,
+            durations=Durations(*[PHASE_S] * 6),
+            deadline=self.now() + 100_000,
+            manifest=MANIFEST,
+            member_key=b"k" * 32,
+        )
+        return replace(terms, **changes)  # type: ignore[arg-type]
+
+    def create(self, nodes: int = 3, fee: int = FEE, **changes: object) -> int:
+        committee = [node.account for node in self.nodes[:nodes]]
+        return self.owner.create_job(self.terms(**changes), committee, fee)
+
+    def start(self, trainers: int = 3, **changes: object) -> int:
+        """A job in Collect of its first round."""
+        job = self.create(max_trainers=trainers, **changes)
+        for trainer in self.trainers[:trainers]:
+            trainer.join(job)
+        return job
+
+    def state(self, job: int) -> Job:
+        return self.admin.job(job)
+
+    def round(self, job: int) -> Round:
+        return self.admin.round(job, self.state(job).current_round)
+
+    def collect(self, job: int, trainers: Iterable[int] = range(3)) -> None:
+        number = self.state(job).current_round
+        for index in trainers:
+            self.trainers[index].submit(job, number, ROOT, MANIFEST)
+
+    def check(self, job: int, reports: dict[int, int] | None = None) -> None:
+        """Report; node numbers from 1."""
+        round_ = self.round(job)
+        if reports is None:
+            reports = dict.fromkeys(range(1, len(self.state(job).committee) + 1), round_.submitted)
+        for node, accepted in reports.items():
+            self.nodes[node - 1].report(job, round_.number, accepted)
+
+    def aggregate(self, job: int, nodes: Iterable[int] | None = None) -> None:
+        round_ = self.round(job)
+        members = [j for j in range(1, 11) if round_.quorum >> (j - 1) & 1] if nodes is None else nodes
+        for node in members:
+            self.nodes[node - 1].post_aggregate(job, round_.number, bytes([node]) * 32, MANIFEST)
+
+    def signature(self, job: int, valid: int, signers: Iterable[int], **changes: int) -> bytes:
+        """The nodes' summed signature over the attestation of the current round."""
+        round_ = self.round(job)
+        digest = attestation_digest(
+            Context(
+                changes.get("chain_id", CHAIN_ID),
+                self.admin.contract,
+                changes.get("of_job", job),
+                changes.get("of_round", round_.number),
+            ),
+            changes.get("accepted", round_.accepted),
+            AGGREGATE,
+            valid,
+            [(bytes([j]) * 32, MANIFEST) for j in range(1, 11) if valid >> (j - 1) & 1],
+        )
+        signed = [self.bls[self.nodes[node - 1].account].sign(digest) for node in signers]
+        return signature_to_ledger(aggregate_signatures(signed))
+
+    def attest(self, job: int, valid: int | None = None, signers: Iterable[int] = (1, 2)) -> None:
+        round_ = self.round(job)
+        chosen, claimed = list(signers), round_.delivered if valid is None else valid
+        bitmap = sum(1 << (node - 1) for node in chosen)
+        signature = self.signature(job, claimed, chosen)
+        self.admin.attest(job, round_.number, AGGREGATE, claimed, bitmap, signature)
+
+    def score(self, job: int, accuracies: dict[int, int], checkpoint: bytes = CHECKPOINT) -> None:
+        number = self.state(job).current_round
+        for index, accuracy in accuracies.items():
+            self.trainers[index].score(job, number, checkpoint, accuracy)
+
+    def to_check(self, **changes: object) -> int:
+        job = self.start(**changes)
+        self.collect(job, range(len(self.state(job).trainers)))
+        return job
+
+    def to_aggregate(self, **changes: object) -> int:
+        job = self.to_check(**changes)
+        self.check(job)
+        return job
+
+    def to_attest(self, **changes: object) -> int:
+        job = self.to_aggregate(**changes)
+        self.aggregate(job)
+        return job
+
+    def to_score(self, **changes: object) -> int:
+        job = self.to_attest(**changes)
+        self.attest(job)
+        return job
+
+    # Money
+
+    def held(self) -> int:
+        """What the contract holds."""
+        return self.admin.token.balance(self.admin.contract)
+
+    def promised(self, parties: Iterable[LedgerClient] | None = None) -> int:
+        """Stakes, escrow and unclaimed rewards: what it must hold."""
+        accounts = [party.account for party in parties or [self.owner, *self.nodes, *self.trainers]]
+        records = [self.admin.node(account) or self.admin.trainer(account) for account in accounts]
+        stakes = sum(record.stake for record in records if record)
+        jobs = range(1, self.admin.job_count() + 1)
+        escrow = sum(self.state(job).escrow for job in jobs)
+        return stakes + escrow + sum(self.admin.owed(job, account) for job in jobs for account in accounts)
