@@ -15,8 +15,8 @@ from zkpfl.ledger.connection import Connection
 from zkpfl.ledger.records import MPC, Durations, Job
 from zkpfl.roles.events import RoleEvent
 from zkpfl.roles.identity import Identity
-from zkpfl.roles.journal import SqliteReleaseJournal
 from zkpfl.roles.job_key import new_job_key
+from zkpfl.roles.journal import SqliteReleaseJournal
 from zkpfl.roles.model_owner import JobOrder, JobResult, ModelOwnerRole
 from zkpfl.roles.trainer import TrainerRole, TrainerSettings
 from zkpfl.roles.zk_node import ZkNodeRole
@@ -57,7 +57,7 @@ class RoleThread:
     def _run(self, target: Any, arguments: tuple[Any, ...]) -> None:
         try:
             self.result = target(self, *arguments)
-        except BaseException as error:  # noqa: BLE001  the test asks for it
+        except BaseException as error:
             self.error = error
 
     def start(self) -> RoleThread:

@@ -264,7 +264,7 @@ def attestation_digest(given: Given) -> Given:
         Context.from_bytes(unhex(given["context"])),
         int(given["accepted"], 16),
         unhex(given["aggregate_root"]),
-        given["delivered"],
+        given["valid"],
         posts,
     )
     return {"digest": digest.hex()}

@@ -187,13 +187,13 @@ def attestation_digest(
     context: Context,
     accepted: int,
     aggregate_root: bytes,
-    delivered: int,
+    valid: int,
     posts: Sequence[tuple[bytes, bytes]],
 ) -> bytes:
-    """Digest that zk-nodes sign once every posted proof has verified, 32 bytes.
+    """Digest that zk-nodes sign over the posts whose proofs they have verified, 32 bytes.
 
     ``keccak(abi.encode(keccak("ZKPFL-V1-ATTESTATION"), chain id, contract, job, round, I, aggregate root,
-    delivered, keccak(posts)))`` (docs/spec.md §6).
+    valid, keccak(posts)))`` (docs/spec.md §6).
 
     Parameters
     ----------
@@ -203,13 +203,13 @@ def attestation_digest(
         I, the accepted trainers as a 256-bit bitmap.
     aggregate_root
         Merkle root of the summed commitments, 32 bytes.
-    delivered
-        Bitmap of the nodes that posted, bit j − 1 for node j.
+    valid
+        Bitmap of the nodes whose posted proof verified, bit j − 1 for node j.
     posts
         Share root and manifest digest, 32 bytes each, of those nodes in ascending order.
     """
-    if delivered.bit_count() != len(posts):
-        raise InvalidParameter(f"{len(posts)} posts for {delivered.bit_count()} nodes", field="posts")
+    if valid.bit_count() != len(posts):
+        raise InvalidParameter(f"{len(posts)} posts for {valid.bit_count()} nodes", field="posts")
     parts = [part for post in posts for part in post]
     _require_items(parts, DIGEST_BYTES, "posts")
     return keccak256(
@@ -220,7 +220,7 @@ def attestation_digest(
         + _integer(context.round, 32, "round")
         + _integer(accepted, 256, "accepted")
         + _require_digest(aggregate_root)
-        + _integer(delivered, 256, "delivered")
+        + _integer(valid, 256, "valid")
         + keccak256(b"".join(parts))
     )
 

@@ -1,0 +1,198 @@
+"""Parties that die, come back, cheat or lie in a running job: the rest finishes, and the cheater is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tests.e2e.live_network import LiveNetwork
+from zkpfl.crypto.merkle import keccak256, share_root
+from zkpfl.crypto.proofs import aggregation
+from zkpfl.crypto.sealing import open_from, seal_to
+from zkpfl.learning.bundle import Bundle
+from zkpfl.learning.heart_disease import HospitalSplit
+from zkpfl.ledger.records import Durations, JobStatus, Phase
+from zkpfl.protocol.messages import MessageKind
+from zkpfl.protocol.plan import RoundPlan
+from zkpfl.protocol.shares import decode_matrix, encode_matrix
+from zkpfl.protocol.trainer import PreparedSubmission, SealedShare
+from zkpfl.protocol.zk_node import AggregateShare, NodeRound
+from zkpfl.roles import trainer as trainer_role
+
+FAST = Durations(join=60, collect=8, check=4, aggregate=4, attest=4, score=6)
+
+
+def reach(network: LiveNetwork, job_id: int, round_number: int, phase: Phase) -> Callable[[], bool]:
+    """Whether the job has come to a phase of a round, or past it."""
+
+    def reached() -> bool:
+        job = network.treasury.job(job_id)
+        return (job.current_round, job.phase) >= (round_number, phase)
+
+    return reached
+
+
+@pytest.mark.parametrize(
+    "phase", [Phase.COLLECT, Phase.CHECK, Phase.AGGREGATE, Phase.ATTEST, Phase.SCORE], ids=lambda p: p.name
+)
+@pytest.mark.parametrize("node", [0, 2], ids=["seed node", "matrix node"])
+def test_job_completes_without_a_node_that_dies(
+    network: LiveNetwork, bundle: Bundle, hospitals: list[HospitalSplit], phase: Phase, node: int
+) -> None:
+    job_id = network.start_owner(bundle, durations=FAST, training_rounds=2)
+    for hospital in hospitals:
+        network.start_trainer(job_id, hospital.train)
+    network.wait_until(reach(network, job_id, 2, phase), 60)
+    network.nodes[node].kill()
+
+    result = network.finish()
+
+    assert result.job.status is JobStatus.DONE
+    assert result.job.trained == 2
+
+
+@pytest.mark.parametrize("phase", [Phase.COLLECT, Phase.CHECK, Phase.SCORE], ids=lambda p: p.name)
+def test_job_completes_without_a_trainer_that_dies(
+    network: LiveNetwork, bundle: Bundle, hospitals: list[HospitalSplit], phase: Phase
+) -> None:
+    job_id = network.start_owner(bundle, durations=FAST, training_rounds=2, quorum=3)
+    for hospital in hospitals:
+        network.start_trainer(job_id, hospital.train)
+    network.wait_until(reach(network, job_id, 2, phase), 60)
+    network.trainers[1].kill()
+
+    result = network.finish()
+
+    assert result.job.status is JobStatus.DONE
+    assert result.job.trained == 2
+
+
+def test_node_that_restarts_goes_on_where_it_was(
+    network: LiveNetwork, bundle: Bundle, hospitals: list[HospitalSplit]
+) -> None:
+    job_id = network.start_owner(bundle, training_rounds=3)
+    for hospital in hospitals:
+        network.start_trainer(job_id, hospital.train)
+    for number, phase in ((1, Phase.CHECK), (2, Phase.AGGREGATE)):
+        network.wait_until(reach(network, job_id, number, phase), 60)
+        network.nodes[1].kill()
+        network.restart_node(1)
+
+    result = network.finish()
+
+    assert result.job.status is JobStatus.DONE
+    assert result.job.failures == 0
+    last = network.treasury.round(job_id, result.job.current_round)
+    assert last.delivered >> 1 & 1, "the restarted node delivers again"
+
+
+def test_too_few_nodes_fail_the_job_and_refund(
+    network: LiveNetwork, bundle: Bundle, hospitals: list[HospitalSplit]
+) -> None:
+    quick = Durations(join=60, collect=4, check=2, aggregate=2, attest=2, score=2)
+    for node in network.nodes[:2]:
+        node.kill()
+    job_id = network.start_owner(bundle, durations=quick)
+    for hospital in hospitals:
+        network.start_trainer(job_id, hospital.train)
+    result = network.finish()
+    assert result.job.status is JobStatus.FAILED
+    assert result.checkpoint is None
+    assert network.treasury.token.balance(network.owner_identity.account.address) == 2000 * 10**18
+
+
+def test_inconsistent_share_excludes_only_its_trainer(
+    network: LiveNetwork, bundle: Bundle, hospitals: list[HospitalSplit], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trainer 0 sends every matrix node a share that fails its commitment."""
+    honest = trainer_role.prepare_submission
+    cheater: list[bytes] = []
+
+    def cheat(plan: RoundPlan, account, values, seeded=None) -> PreparedSubmission:
+        submission = honest(plan, account, values, seeded)
+        if not cheater:
+            cheater.append(account.address)
+        if account.address != cheater[0]:
+            return submission
+        shares = list(submission.shares)
+        for node in (2, 3):
+            key = network.node_identities[node - 1].encryption
+            context = plan.share_context(account.address, node)
+            rows = decode_matrix(plan, open_from(key, shares[node - 1].blob, context=context))
+            rows[0, 3, 0] ^= np.uint64(1)
+            blob = seal_to(key.public, encode_matrix(rows), context=context)
+            message = replace(
+                shares[node - 1].signed.message, share_root=share_root(rows), blob_hash=keccak256(blob)
+            )
+            shares[node - 1] = SealedShare(message.sign(MessageKind.SHARE, account), blob)
+        return replace(submission, shares=tuple(shares))
+
+    monkeypatch.setattr(trainer_role, "prepare_submission", cheat)
+    job_id = network.start_owner(bundle, training_rounds=2)
+    for hospital in hospitals:
+        network.start_trainer(job_id, hospital.train)
+    result = network.finish()
+
+    assert result.job.status is JobStatus.DONE
+    number = result.job.trainers.index(cheater[0])
+    for node in network.nodes[1:]:
+        assert ("bad_share", f"trainer {number}") in node.recorder.fault_codes()
+    accepted = network.treasury.round(job_id, result.job.current_round).accepted
+    assert accepted == 0b1111 & ~(1 << number)
+
+
+def test_false_aggregate_share_is_left_out_of_the_attestation(
+    network: LiveNetwork, bundle: Bundle, hospitals: list[HospitalSplit], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Node 1 adds one to its sum: its proof fails, the others attest without it, the job goes on."""
+    honest = NodeRound._sum_of_shares
+
+    def cheat(self: NodeRound, accepted: int) -> np.ndarray:
+        rows = honest(self, accepted)
+        if self.node == 1:
+            rows[0, 0, 0] ^= np.uint64(1)
+        return rows
+
+    monkeypatch.setattr(NodeRound, "_sum_of_shares", cheat)
+    job_id = network.start_owner(bundle, training_rounds=2)
+    for hospital in hospitals:
+        network.start_trainer(job_id, hospital.train)
+    result = network.finish()
+
+    assert result.job.status is JobStatus.DONE
+    for node in network.nodes[1:]:
+        assert ("bad_proof", "zk-node 1") in node.recorder.fault_codes()
+    for number in range(1, result.job.current_round + 1):
+        assert network.treasury.round(job_id, number).valid == 0b110
+
+
+def test_blob_that_differs_from_the_proved_sum_is_named_and_replaced(
+    network: LiveNetwork, bundle: Bundle, hospitals: list[HospitalSplit], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Node 1 proves the true sum and seals another: members refuse its share and use the others'."""
+    honest = NodeRound.release
+
+    def cheat(self: NodeRound, accepted: int, journal) -> AggregateShare:
+        share = honest(self, accepted, journal)
+        if self.node != 1:
+            return share
+        context = self.plan.aggregate_share_context(1)
+        blob = seal_to(self.plan.member_key, b"\x01" + bytes(self.plan.matrix_bytes), context=context)
+        rows = self._sum_of_shares(accepted)
+        statement = self.public_aggregate(accepted).statement(1, share.share_root, keccak256(blob))
+        proof = aggregation.prove(statement, aggregation.Witness(rows), self.plan.generators)
+        return replace(share, blob=blob, blob_hash=keccak256(blob), proof=proof)
+
+    monkeypatch.setattr(NodeRound, "release", cheat)
+    job_id = network.start_owner(bundle, training_rounds=2)
+    for hospital in hospitals:
+        network.start_trainer(job_id, hospital.train)
+    result = network.finish()
+
+    assert result.job.status is JobStatus.DONE
+    assert result.job.trained == 2
+    for trainer in network.trainers:
+        assert ("not_delivered", "zk-node 1") in trainer.recorder.fault_codes()
