@@ -7,11 +7,7 @@ computed afresh in memory, so every other byte of the file is checked by being e
 
 from __future__ import annotations
 
-import shutil
-import sqlite3
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,25 +19,14 @@ from eth.vm.forks.prague.blocks import PragueBlockHeader
 from trie.hexary import HexaryTrie
 
 from zkpfl.crypto.merkle import keccak256
-from zkpfl.errors import InvalidParameter, Unavailable
+from zkpfl.ledger.chain_file import Difference, byte_differences, is_compacted, read_rows, row_name
 from zkpfl.ledger.embedded import EmbeddedLedger
 from zkpfl.ledger.evm import BLOCK_GAS_LIMIT
 
 Rows = Mapping[bytes, bytes]
 Progress = Callable[[int, int], None]
 
-_SCHEMA = "CREATE TABLE kv (k BLOB PRIMARY KEY, v BLOB NOT NULL) WITHOUT ROWID"
-_CHAIN_ID_KEY = b"zkpfl:chain_id"
-_TIME, _RANDOM, _HEADER_FIELDS = 11, 13, 21
-_SIDE_FILES = ("-wal", "-journal")
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Where a recorded chain is not what its transactions give."""
-
-    place: str
-    detail: str
+_HEADER_FIELDS = 21
 
 
 class RepeatedLedger(EmbeddedLedger):
@@ -99,6 +84,8 @@ class Replay:
         there was not even a first block.
     blocks, transactions, rows
         How many were compared.
+    compacted
+        Whether the ledger was closed in order. Only then the bytes between the rows were compared too.
     differences
         Every place where the record is not what was computed; empty for an honest one.
     """
@@ -107,6 +94,7 @@ class Replay:
     blocks: int
     transactions: int
     rows: int
+    compacted: bool
     differences: tuple[Difference, ...]
 
 
@@ -128,69 +116,20 @@ def replay(path: Path, chain_id: int, progress: Progress = lambda _done, _total:
         There is no such file.
     """
     recorded, differences = read_rows(path)
+    compacted = is_compacted(path)
     headers, found = _headers(recorded)
     if not headers:
         found += _content_differences(recorded)
-        return Replay(None, 0, 0, len(recorded), (*differences, *found))
+        return Replay(None, 0, 0, len(recorded), compacted, (*differences, *found))
     ledger = RepeatedLedger(chain_id, headers[0])
     transactions, failed = _repeat(ledger, recorded, headers, progress)
     found += failed
-    found += _content_differences(recorded) if found else _row_differences(recorded, ledger.rows())
-    return Replay(ledger, ledger.head.block_number + 1, transactions, len(recorded), (*differences, *found))
-
-
-def read_rows(path: Path) -> tuple[dict[bytes, bytes], list[Difference]]:
-    """Read all rows of a chain file that can be read, and what is wrong with the file as a database.
-
-    Raises
-    ------
-    InvalidParameter
-        There is no such file.
-    Unavailable
-        It cannot be copied.
-    """
-    if not path.is_file():
-        raise InvalidParameter(f"there is no file {path}", field="ledger")
-    with tempfile.TemporaryDirectory(prefix="zkpfl-audit-") as folder:
-        copy = Path(folder) / "chain"
-        try:
-            shutil.copyfile(path, copy)
-            for suffix in _SIDE_FILES:
-                if (side := path.with_name(path.name + suffix)).is_file():
-                    shutil.copyfile(side, copy.with_name(copy.name + suffix))
-        except OSError as error:
-            raise Unavailable(f"cannot copy {path.name}: {error}", field="ledger") from error
-        return _read_database(copy, path.name)
-
-
-def _read_database(copy: Path, name: str) -> tuple[dict[bytes, bytes], list[Difference]]:
-    rows: dict[bytes, bytes] = {}
-    differences: list[Difference] = []
-    try:
-        with closing(sqlite3.connect(copy)) as database:
-            database.text_factory = bytes
-            differences += _structure_differences(database, name)
-            for key, value in database.execute("SELECT k, v FROM kv"):
-                if type(key) is not bytes or type(value) is not bytes or key in rows:
-                    differences.append(Difference(f"{name}: row {_name(key)}", "is not a row of bytes"))
-                else:
-                    rows[key] = value
-    except sqlite3.Error as error:
-        differences.append(Difference(f"{name}: after row {len(rows)}", f"the database is damaged: {error}"))
-    return rows, differences
-
-
-def _structure_differences(database: sqlite3.Connection, name: str) -> Iterator[Difference]:
-    # typeof: a damaged type code turns bytes into text, which Python would show as the same bytes
-    schema = list(database.execute("SELECT type, name, tbl_name, CAST(sql AS BLOB) FROM sqlite_master"))
-    if schema != [(b"table", b"kv", b"kv", _SCHEMA.encode())]:
-        yield Difference(f"{name}: schema", "is not the one table of a chain")
-    for (text,) in database.execute("PRAGMA integrity_check"):
-        if text != b"ok":
-            yield Difference(f"{name}: structure", bytes(text).decode(errors="replace"))
-    wrong = "SELECT k FROM kv WHERE typeof(k) != 'blob' OR typeof(v) != 'blob'"
-    for (key,) in database.execute(wrong):
-        yield Difference(f"{name}: row {_name(key)}", "is not a row of bytes")
+    computed = ledger.rows()
+    found += _content_differences(recorded) if found else _row_differences(recorded, computed)
+    if compacted and not found and not differences:
+        found += byte_differences(path, computed)
+    blocks = ledger.head.block_number + 1
+    return Replay(ledger, blocks, transactions, len(recorded), compacted, (*differences, *found))
 
 
 def _headers(rows: Rows) -> tuple[list[BlockHeaderAPI], list[Difference]]:
@@ -227,7 +166,7 @@ def _content_differences(rows: Rows) -> Iterator[Difference]:
     """Rows with a hash for a key: headers, state, code, transactions and receipts."""
     for key, value in rows.items():
         if len(key) == 32 and keccak256(value) != key:
-            yield Difference(f"row {_name(key)}", "the value does not hash to its key")
+            yield Difference(row_name(key), "the value does not hash to its key")
 
 
 def _repeat(
@@ -268,16 +207,8 @@ def _header_difference(computed: BlockHeaderAPI, recorded: BlockHeaderAPI) -> st
 def _row_differences(recorded: Rows, computed: Rows) -> Iterator[Difference]:
     for key in sorted(recorded.keys() | computed.keys()):
         if key not in recorded:
-            yield Difference(f"row {_name(key)}", "is missing")
+            yield Difference(row_name(key), "is missing")
         elif key not in computed:
-            yield Difference(f"row {_name(key)}", "is not part of the chain")
+            yield Difference(row_name(key), "is not part of the chain")
         elif recorded[key] != computed[key]:
-            yield Difference(f"row {_name(key)}", "is not what the transactions give")
-
-
-def _name(key: object) -> str:
-    """Keys of lookups are text, all others hashes."""
-    if not isinstance(key, bytes):
-        return repr(key)[:80]
-    text = key.decode(errors="replace")
-    return text if len(key) != 32 and text.isprintable() and text.isascii() else f"0x{key.hex()}"
+            yield Difference(row_name(key), "is not what the transactions give")
