@@ -1,0 +1,186 @@
+"""The contract's choices against brute force: accepted set, checkpoint, median (docs/spec.md §6, §9.3)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from itertools import chain, combinations
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+from tests.ledger.conftest import CHAIN_ID, running
+from vyper.compiler import compile_code
+from vyper.compiler.settings import OptimizationLevel, Settings
+from web3 import Web3
+
+import zkpfl.ledger
+from zkpfl.crypto.signatures import AccountKey
+from zkpfl.ledger.connection import Connection
+from zkpfl.ledger.embedded import EmbeddedLedger
+from zkpfl.ledger.rules import choose_accepted, leading_checkpoint, weighted_median
+
+PROBES = """
+
+@external
+def probe_choice(threshold: uint256, committee: DynArray[address, 10], reports: DynArray[uint256, 10],
+                 reported: uint256) -> (uint256, uint256):
+    self._terms[0].threshold = threshold
+    self._committee[0] = committee
+    for j: uint256 in range(len(reports), bound=10):
+        self._reports[0][0][j] = reports[j]
+    return self._choose_accepted(0, 0, reported)
+
+
+@external
+def probe_scores(trainers: DynArray[address, 256], checkpoints: DynArray[bytes32, 256],
+                 accuracies: DynArray[uint256, 256], stakes: DynArray[uint256, 256]) -> (bytes32, uint256):
+    self._trainers[0] = trainers
+    for i: uint256 in range(len(trainers), bound=256):
+        self.account[trainers[i]].stake = stakes[i]
+        self._scores[0][0][i] = Score(checkpoint=checkpoints[i], accuracy=accuracies[i])
+        self.round[0][0].scored |= 1 << i
+        self._support_checkpoint(0, 0, checkpoints[i], stakes[i])
+    return self.round[0][0].checkpoint, self._median(0, 0)
+
+
+@external
+def probe_count(members: uint256) -> uint256:
+    return self._count(members)
+"""
+
+SLOW = settings(deadline=None, derandomize=True, max_examples=100)
+
+
+def address(index: int) -> str:
+    return Web3.to_checksum_address((index + 1).to_bytes(20, "big"))
+
+
+Probe = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def probe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Probe]:
+    """Calls a probe of the contract's internals; a call leaves no trace on the chain."""
+    source = (Path(zkpfl.ledger.__file__).parent / "zkpfl.vy").read_text() + PROBES
+    options = Settings(evm_version="prague", optimize=OptimizationLevel.CODESIZE)
+    compiled = compile_code(source, output_formats=["abi", "bytecode"], settings=options)
+    path = tmp_path_factory.mktemp("chain") / "chain.db"
+    with (
+        EmbeddedLedger(path, CHAIN_ID) as ledger,
+        running(ledger) as url,
+        Connection(url, AccountKey.generate()) as connection,
+    ):
+        code = bytes.fromhex(compiled["bytecode"].removeprefix("0x"))
+        deployed = connection.deploy(compiled["abi"], code, address(0), address(1), 0, 1, 1, 1)
+        contract = connection.contract(compiled["abi"], deployed)
+
+        def call(name: str, *arguments: Any) -> Any:
+            return connection.call(contract.functions[name](*arguments))
+
+        yield call
+
+
+def brute_force(reports: list[int | None], threshold: int) -> tuple[int, int]:
+    """All groups, sorted by the words of the specification."""
+    nodes = [j for j, report in enumerate(reports) if report is not None]
+    groups = chain.from_iterable(combinations(nodes, size) for size in range(threshold, len(nodes) + 1))
+
+    def common(group: tuple[int, ...]) -> set[int]:
+        return set.intersection(*({i for i in range(256) if (reports[j] or 0) >> i & 1} for j in group))
+
+    def bitmap(members: set[int]) -> int:
+        return sum(1 << member for member in members)
+
+    best = min(groups, key=lambda group: (-len(common(group)), -len(group), bitmap(set(group))))
+    return bitmap(common(best)), bitmap(set(best))
+
+
+@st.composite
+def reported_sets(draw: st.DrawFn, bits: int = 8) -> tuple[int, list[int | None]]:
+    size = draw(st.integers(3, 6))
+    few = st.sampled_from([0, 1, (1 << bits) - 1, 0b1010, 0b0101]) | st.integers(0, (1 << bits) - 1)
+    reports = draw(st.lists(st.none() | few | few, min_size=size, max_size=size))
+    reporting = sum(report is not None for report in reports)
+    return draw(st.integers(2, max(2, min(5, reporting)))), reports
+
+
+def choice(probe: Probe, threshold: int, reports: list[int | None]) -> tuple[int, int]:
+    reported = sum(1 << j for j, report in enumerate(reports) if report is not None)
+    nodes = [address(j) for j in range(len(reports))]
+    accepted, quorum = probe("probe_choice", threshold, nodes, [report or 0 for report in reports], reported)
+    return accepted, quorum
+
+
+@SLOW
+@given(case=reported_sets())
+def test_the_accepted_set_is_that_of_brute_force(probe: Probe, case: tuple[int, list[int | None]]) -> None:
+    threshold, reports = case
+    assume(sum(report is not None for report in reports) >= threshold)  # else the round has failed before
+    expected = brute_force(reports, threshold)
+    assert choice(probe, threshold, reports) == expected
+    given_reports = {j + 1: report for j, report in enumerate(reports) if report is not None}
+    assert choose_accepted(given_reports, threshold) == expected
+
+
+@settings(SLOW, max_examples=15)
+@given(
+    reports=st.lists(st.none() | st.integers(0, (1 << 256) - 1), min_size=10, max_size=10).filter(
+        lambda reports: sum(report is not None for report in reports) >= 5
+    )
+)
+def test_ten_nodes_and_256_trainers(probe: Probe, reports: list[int | None]) -> None:
+    given_reports = {j + 1: report for j, report in enumerate(reports) if report is not None}
+    assert choice(probe, 5, reports) == choose_accepted(given_reports, 5)
+
+
+@pytest.mark.parametrize(
+    ("reports", "expected"),
+    [
+        ([0b111, 0b111, 0b111], (0b111, 0b111)),
+        ([0b011, 0b110, None], (0b010, 0b011)),
+        ([0b011, 0b011, 0b110, 0b110], (0b011, 0b0011)),
+        ([0, 0, 0], (0, 0b111)),
+        ([0b1, 0b10, 0b100], (0, 0b111)),
+    ],
+)
+def test_ties(probe: Probe, reports: list[int | None], expected: tuple[int, int]) -> None:
+    assert choice(probe, 2, reports) == expected == brute_force(reports, 2)
+
+
+SCORES = st.lists(
+    st.tuples(
+        st.sampled_from([b"\x01" * 32, b"\x02" * 32, b"\xff" * 32]),
+        st.sampled_from([0, 500_000, 1_000_000]) | st.integers(0, 1_000_000),
+        st.sampled_from([1, 500 * 10**18]) | st.integers(1, 10**21),
+    ),
+    min_size=1,
+    max_size=9,
+)
+
+
+@SLOW
+@given(scores=SCORES)
+def test_checkpoint_and_median_are_those_of_brute_force(
+    probe: Probe, scores: list[tuple[bytes, int, int]]
+) -> None:
+    trainers = [address(i) for i in range(len(scores))]
+    checkpoint, accuracy = probe("probe_scores", trainers, *map(list, zip(*scores, strict=True)))
+    supports = {c: sum(stake for other, _, stake in scores if other == c) for c, _, _ in scores}
+    assert checkpoint == min(c for c in supports if supports[c] == max(supports.values()))
+    assert checkpoint == leading_checkpoint((c, stake) for c, _, stake in scores)
+    behind = [(a, stake) for c, a, stake in scores if c == checkpoint]
+    half = partial(_reached, behind)
+    assert accuracy == min(a for a, _ in behind if 2 * half(a) >= half(10**6)) == weighted_median(behind)
+
+
+def _reached(scores: list[tuple[int, int]], limit: int) -> int:
+    return sum(stake for accuracy, stake in scores if accuracy <= limit)
+
+
+@SLOW
+@given(members=st.sampled_from([0, 1, (1 << 256) - 1, 1 << 255]) | st.integers(0, (1 << 256) - 1))
+def test_counting_members(probe: Probe, members: int) -> None:
+    assert probe("probe_count", members) == members.bit_count()
