@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from rich import box
 from rich.table import Table
 
 from zkpfl.cli.addresses import short_address
@@ -13,12 +14,11 @@ from zkpfl.cli.payouts import Payout
 
 def payouts_table(payouts: Iterable[Payout]) -> Table:
     """Who gets what; amounts are exact."""
-    table = Table(title="payouts, in MPC")
-    table.add_column("role")
-    table.add_column("name")
-    table.add_column("account")
+    table = Table(title="payouts, in MPC", title_justify="left", box=box.SIMPLE)
+    for name in ("role", "name", "account"):
+        table.add_column(name)
     for name in ("reward", "slashed", "stake"):
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", no_wrap=True)
     for payout in payouts:
         row = payout.to_dict()
         account = short_address(row["account"])
@@ -28,7 +28,7 @@ def payouts_table(payouts: Iterable[Payout]) -> Table:
 
 def jobs_table(jobs: Iterable[Mapping[str, Any]]) -> Table:
     """One line a job."""
-    table = Table()
+    table = Table(box=box.SIMPLE)
     for name in ("job", "status", "owner", "rounds", "accuracy", "target", "trainers"):
         table.add_column(name)
     for job in jobs:

@@ -27,10 +27,18 @@ class Follower:
         Shows it.
     job_id
         The job.
+    began
+        When its first round began, on `time.monotonic`'s clock.
     """
 
     def __init__(
-        self, ledger: LedgerClient, audit: RoundAudit, uploads: Uploads, display: Display, job_id: int
+        self,
+        ledger: LedgerClient,
+        audit: RoundAudit,
+        uploads: Uploads,
+        display: Display,
+        job_id: int,
+        began: float,
     ) -> None:
         self._ledger = ledger
         self._audit = audit
@@ -38,7 +46,7 @@ class Follower:
         self._display = display
         self._job_id = job_id
         self._ended = 0
-        self._mark: float | None = None
+        self._mark = began
         self._good = True
 
     @property
@@ -49,8 +57,6 @@ class Follower:
     def poll(self) -> Job:
         """Report the rounds that have ended since the last call; returns the job as it is."""
         job = self._ledger.job(self._job_id)
-        if job.current_round and self._mark is None:
-            self._mark = time.monotonic()
         for number in range(self._ended + 1, job.current_round + 1):
             round_ = self._ledger.round(job.id, number)
             if not has_ended(round_):
@@ -61,7 +67,8 @@ class Follower:
         return job
 
     def _report(self, job: Job, round_: Round) -> None:
-        seconds, self._mark = time.monotonic() - (self._mark or 0.0), time.monotonic()
+        now = time.monotonic()
+        seconds, self._mark = now - self._mark, now
         verified = self._audit.check(job, round_) if round_.phase is Phase.CLOSED else None
         self._good = self._good and verified is not False
         summary = summarize(

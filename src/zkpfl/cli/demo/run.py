@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +23,12 @@ from zkpfl.errors import JobFailed, Unavailable, ZkpflError
 from zkpfl.ledger.client import TOKEN_SUPPLY, LedgerClient
 from zkpfl.ledger.records import Job
 from zkpfl.roles.events import fault_event
+from zkpfl.roles.job_key import load_job_key
 from zkpfl.roles.network import Network
 
 if TYPE_CHECKING:
     from zkpfl.cli.demo.audit import RoundAudit
+    from zkpfl.learning.bundle import Bundle
 
 LEAVE_TIMEOUT_S = 20.0
 """How long owner and trainers may take to collect what the ended job owes them."""
@@ -75,9 +78,20 @@ class _Demo:
         nodes = [crew.start(*command) for command in self.parties.node_commands()]
         owner = crew.start("owner", self.parties.owner_command())
         trainers = [crew.start(*command) for command in self.parties.trainer_commands()]
+        # Loads torch, as most children do at this moment; the ledger, awaited before, does without.
+        from zkpfl.cli.demo.follow import Follower
+
         ledger = network.connect(None)
-        self._recruit(ledger, chain, nodes, owner)
-        return self._follow(ledger, network, chain, [owner, *trainers])
+        began = self._recruit(ledger, chain, nodes, owner)
+        audit = self._audit(ledger, network)
+        follower = Follower(ledger, audit, self._uploads, self.display, JOB, began)
+        while not (job := follower.poll()).status.ended:
+            self._pause(chain)
+        self._clock.lap("rounds")
+        for child in (owner, *trainers):
+            child.wait(LEAVE_TIMEOUT_S)
+        self._clock.lap("settle")
+        return self._report(ledger, job, follower.verified, self._baseline(audit.member.bundle, job))
 
     def _deploy(self, chain: Child) -> Network:
         url = str(chain.wait_for("serving", PATIENCE_S, self._stop)["url"])
@@ -92,8 +106,8 @@ class _Demo:
         self._clock.lap("deploy")
         return Network.load(file)
 
-    def _recruit(self, ledger: LedgerClient, chain: Child, nodes: Sequence[Child], owner: Child) -> None:
-        """Wait until the job is full, or recruiting has ended without some trainer."""
+    def _recruit(self, ledger: LedgerClient, chain: Child, nodes: Sequence[Child], owner: Child) -> float:
+        """Wait until the first round begins, and return when that was."""
         for number, node in enumerate(nodes):
             self.display.advance("zk-nodes register", number, len(nodes))
             node.wait_for("ready", PATIENCE_S, self._stop)
@@ -105,35 +119,20 @@ class _Demo:
             self._pause(chain)
             job = ledger.job(JOB)
         self._clock.lap("join")
+        return time.monotonic()
 
-    def _follow(
-        self, ledger: LedgerClient, network: Network, chain: Child, leaving: Sequence[Child]
-    ) -> DemoReport:
-        # Only now, while the trainers compute: this loads torch.
+    def _audit(self, ledger: LedgerClient, network: Network) -> RoundAudit:
         from zkpfl.cli.demo.audit import RoundAudit
-        from zkpfl.cli.demo.follow import Follower
-        from zkpfl.roles.job_key import load_job_key
 
         key = load_job_key(self.parties.job_key_file)
-        audit = RoundAudit(ledger, network.open_store(), JOB, key, self._fault)
-        follower = Follower(ledger, audit, self._uploads, self.display, JOB)
-        while not (job := follower.poll()).status.ended:
-            self._pause(chain)
-        self._clock.lap("rounds")
-        for child in leaving:
-            child.wait(LEAVE_TIMEOUT_S)
-        self._clock.lap("settle")
-        baseline = self._baseline(audit, job)
-        return self._report(ledger, job, follower.verified, baseline)
+        return RoundAudit(ledger, network.open_store(), JOB, key, self._fault)
 
-    def _baseline(self, audit: RoundAudit, job: Job) -> float:
+    def _baseline(self, bundle: Bundle, job: Job) -> float:
         from zkpfl.cli.demo.baseline import baseline_accuracy
 
         self.display.advance("plain federated averaging, to compare", 0, 1)
         terms = job.terms
-        accuracy = baseline_accuracy(
-            self._settings, audit.member.bundle, terms.training_rounds, terms.target / 1e6
-        )
+        accuracy = baseline_accuracy(self._settings, bundle, terms.training_rounds, terms.target / 1e6)
         self._clock.lap("baseline")
         return accuracy
 
