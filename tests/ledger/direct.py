@@ -1,0 +1,164 @@
+"""The contract on a bare EVM state, without chain, network or signatures: thousands of calls in seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from eth.db.atomic import AtomicDB
+from eth.vm.spoof import SpoofTransaction
+from eth_abi.abi import decode
+from hexbytes import HexBytes
+from tests.ledger.conftest import CHAIN_ID
+from vyper.compiler import compile_code
+from vyper.compiler.settings import OptimizationLevel, Settings
+from web3 import Web3
+from web3.types import LogReceipt
+
+import zkpfl.ledger
+from zkpfl.ledger.contracts import compiled
+from zkpfl.ledger.events import JOB_EVENTS, Event, event_from
+from zkpfl.ledger.evm import BLOCK_GAS_LIMIT, TRANSACTION_GAS_LIMIT, chain_class
+
+PROBE = """
+
+@external
+@view
+def probe_promised(accounts: DynArray[address, 32]) -> uint256:
+    total: uint256 = 0
+    for account: address in accounts:
+        total += self.account[account].stake
+    for job: uint256 in range(1, self.job_count + 1, bound=100):
+        total += self._jobs[job].escrow
+        for account: address in accounts:
+            total += self.owed[job][account]
+    return total
+"""
+
+
+class Refused(Exception):
+    """The contract refused; ``args[0]`` is the reason."""
+
+
+def probe_contract() -> tuple[list[Any], bytes]:
+    """The ledger contract with `PROBE` appended."""
+    source = (Path(zkpfl.ledger.__file__).parent / "zkpfl.vy").read_text() + PROBE
+    options = Settings(evm_version="prague", optimize=OptimizationLevel.CODESIZE)
+    made = compile_code(source, output_formats=["abi", "bytecode"], settings=options)
+    return made["abi"], bytes.fromhex(made["bytecode"].removeprefix("0x"))
+
+
+class DirectLedger:
+    """Token, verifier and ledger contract, deployed by ``admin``."""
+
+    def __init__(self, admin: bytes, contract: tuple[list[Any], bytes], *arguments: int) -> None:
+        self._database = AtomicDB()
+        genesis = {"difficulty": 0, "gas_limit": BLOCK_GAS_LIMIT, "base_fee_per_gas": 0, "timestamp": 10**9}
+        chain = chain_class(CHAIN_ID).from_genesis(self._database, genesis, {})
+        self._state = chain.get_vm().state
+        self._builder = chain.get_vm()
+        self.time = 10**9 + 1
+        self.calls = 0
+        self.gas: dict[str, int] = {}
+        self.logs: list[tuple[str, bytes, tuple[int, ...], bytes]] = []
+        self._web3 = Web3()
+        token, verifier = compiled("mpc_token"), compiled("bls_verifier")
+        self.token = self._deploy(admin, token.abi, token.bytecode, 10**30)
+        checker = self._deploy(admin, verifier.abi, verifier.bytecode)
+        abi, code = contract
+        self.ledger = self._deploy(admin, abi, code, self.token.address, checker.address, *arguments)
+        self.address = Web3.to_bytes(hexstr=self.ledger.address)
+
+    def _deploy(self, sender: bytes, abi: list[Any], code: bytes, *arguments: Any) -> Any:
+        factory = self._web3.eth.contract(abi=abi, bytecode=code)
+        data = Web3.to_bytes(hexstr=factory.constructor(*arguments).data_in_transaction)
+        computation = self._run(sender, b"", data)
+        return self._web3.eth.contract(
+            address=Web3.to_checksum_address(computation.msg.storage_address), abi=abi
+        )
+
+    def _run(self, sender: bytes, to: bytes, data: bytes) -> Any:
+        self._state.execution_context._timestamp = self.time
+        unsigned = self._builder.create_unsigned_transaction(
+            nonce=self._state.get_nonce(sender),
+            gas_price=0,
+            gas=TRANSACTION_GAS_LIMIT,
+            to=to,
+            value=0,
+            data=data,
+        )
+        computation = self._state.apply_transaction(SpoofTransaction(unsigned, from_=sender))
+        self.calls += 1
+        if computation.is_error:
+            output = bytes(computation.output)
+            assert output[:4].hex() == "08c379a0", f"{computation.error!r}"
+            raise Refused(decode(["string"], output[4:])[0])
+        return computation
+
+    def call(self, sender: bytes, name: str, *arguments: Any, contract: Any = None) -> Any:
+        """Run a function as a transaction and return its one result; raises `Refused`."""
+        target = contract or self.ledger
+        function = target.functions[name](*arguments)
+        computation = self._run(
+            sender,
+            Web3.to_bytes(hexstr=target.address),
+            Web3.to_bytes(hexstr=function._encode_transaction_data()),
+        )
+        self.gas[name] = max(self.gas.get(name, 0), computation.get_gas_used())
+        for address, topics, data in computation.get_log_entries():
+            self.logs.append((name, address, topics, data))
+        outputs = [_type_of(output) for output in function.abi["outputs"]]
+        values = decode(outputs, bytes(computation.output))
+        return values[0] if len(values) == 1 else values
+
+    def code(self, account: bytes) -> bytes:
+        return bytes(self._state.get_code(account))
+
+    def balance(self, account: bytes) -> int:
+        return int(self.call(account, "balanceOf", Web3.to_checksum_address(account), contract=self.token))
+
+    def events(self, job: int) -> list[Event]:
+        """The events of a job, decoded as the client does."""
+        decoders: dict[int, tuple[type[Event], Callable[[LogReceipt], Any]]] = {}
+        for kind in JOB_EVENTS:
+            event = self.ledger.events[kind.__name__]()
+            decoders[int(event.topic, 16)] = (kind, event.process_log)
+        found = []
+        for index, (_, address, topics, data) in enumerate(self.logs):
+            if address == self.address and topics[0] in decoders and topics[1:2] == (job,):
+                kind, process = decoders[topics[0]]
+                values = process(_receipt(address, topics, data, index))["args"]
+                found.append(event_from(kind, 0, index, values))
+        return found
+
+    def snapshot(self) -> tuple[bytes, int, int]:
+        root = self._state.make_state_root()
+        self._state.persist()
+        return root, self.time, len(self.logs)
+
+    def revert(self, snapshot: tuple[bytes, int, int]) -> None:
+        root, self.time, logs = snapshot
+        self._state = type(self._state)(self._database, self._state.execution_context, root)
+        del self.logs[logs:]
+
+
+def _type_of(output: dict[str, Any]) -> str:
+    if output["type"].startswith("tuple"):
+        members = ",".join(_type_of(component) for component in output["components"])
+        return f"({members}){output['type'].removeprefix('tuple')}"
+    return str(output["type"])
+
+
+def _receipt(address: bytes, topics: tuple[int, ...], data: bytes, index: int) -> LogReceipt:
+    return {
+        "address": Web3.to_checksum_address(address),
+        "topics": [HexBytes(topic.to_bytes(32, "big")) for topic in topics],
+        "data": HexBytes(data),
+        "blockNumber": 0,
+        "blockHash": HexBytes(bytes(32)),
+        "transactionHash": HexBytes(bytes(32)),
+        "transactionIndex": 0,
+        "logIndex": index,
+        "removed": False,
+    }  # type: ignore[typeddict-item]
