@@ -1,0 +1,237 @@
+"""A whole job in one thread: real ledger, storage, cryptography and learning; parties may cheat."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from zkpfl.crypto.bls import (
+    BlsSecretKey,
+    aggregate_signatures,
+    attestation_digest,
+    possession_digest,
+    signature_to_ledger,
+)
+from zkpfl.crypto.encoding import encode_integers, encode_update
+from zkpfl.crypto.sealing import seal, seal_to
+from zkpfl.learning.heart_disease import heart_disease, heart_disease_bundle
+from zkpfl.learning.statistics import local_statistics, to_fixed
+from zkpfl.learning.training import local_seed, train_locally
+from zkpfl.ledger.client import LedgerClient, deploy
+from zkpfl.ledger.embedded import EmbeddedLedger
+from zkpfl.ledger.in_process import InProcessConnection
+from zkpfl.ledger.records import MPC, Durations, RoundKind
+from zkpfl.protocol.aggregate import PublicAggregate
+from zkpfl.protocol.manifests import AggregateManifest, SubmissionManifest
+from zkpfl.protocol.plan import RoundPlan, bitmap_of
+from zkpfl.protocol.trainer import PreparedSubmission, prepare_submission
+from zkpfl.protocol.zk_node import NodeRound
+from zkpfl.roles.identity import Identity
+from zkpfl.roles.job_reader import JobReader
+from zkpfl.roles.journal import SqliteReleaseJournal
+from zkpfl.roles.layouts import fixed_point
+from zkpfl.roles.member import Member, job_key_context, rounding_seed
+from zkpfl.roles.model_owner import JobOrder, ModelOwnerRole
+from zkpfl.roles.network import Network
+from zkpfl.storage.cid import ContentId
+from zkpfl.storage.local import LocalStore
+
+CHAIN_ID = 31337
+NOW = 1_800_000_000
+STAKE = 500 * MPC
+JOB_KEY = bytes(range(32))
+NODES, TRAINERS = 3, 2
+
+
+@dataclass
+class Party:
+    identity: Identity
+    ledger: LedgerClient
+
+
+class SmallJob:
+    """A statistics round and ``rounds`` training rounds of two hospitals and three zk-nodes.
+
+    Honest as it stands; tests override the methods that begin with ``make_``.
+    """
+
+    def __init__(self, folder: Path, rounds: int = 1) -> None:
+        (folder / "ledger").mkdir(parents=True)
+        self.folder = folder
+        self.content: dict[str, ContentId] = {}
+        self.chain = EmbeddedLedger(folder / "ledger" / "chain.db", CHAIN_ID, clock=lambda: NOW)
+        self.store = LocalStore(folder / "store")
+        deployer = Identity.generate(with_bls=False)
+        self.treasury = deploy(InProcessConnection(self.chain, deployer.account))
+        self.contract = self.treasury.contract
+        Network("http://127.0.0.1:8545", CHAIN_ID, self.contract, Path("store")).save(folder / "network.json")
+        self.nodes = [self._register_node(self._party(with_bls=True)) for _ in range(NODES)]
+        self.trainers = [self._register_trainer(self._party()) for _ in range(TRAINERS)]
+        self.hospitals = [hospital.train for hospital in heart_disease(0)[:TRAINERS]]
+        self.bundle = heart_disease_bundle(0)
+        self.owner = self._party()
+        self.job_id = self._submit_job(rounds)
+        self.reader = JobReader(self.owner.ledger, self.store, self.job_id)
+        self._admit_trainers()
+        self.member = Member(self.reader, self.store, JOB_KEY, lambda fault: None)
+        self.journals = [SqliteReleaseJournal(folder / f"node-{index}.db") for index in range(NODES)]
+
+    def close(self) -> None:
+        for journal in self.journals:
+            journal.close()
+        self.chain.close()
+
+    def run(self) -> None:
+        """Play every round, then take the money."""
+        while not self.reader.job().status.ended:
+            self.play_round()
+        for party in [self.owner, *self.nodes, *self.trainers]:
+            if self.treasury.owed(self.job_id, party.identity.account.address):
+                party.ledger.claim(self.job_id)
+        self.close()
+
+    def play_round(self) -> None:
+        job = self.reader.job()
+        number = job.current_round
+        kind = self.reader.round(number).kind
+        self.member.catch_up(replace(job, current_round=number - 1))
+        plan = self.reader.plan(job, number, kind)
+        nodes = [self._node_round(plan, index) for index in range(NODES)]
+        for trainer in range(TRAINERS):
+            self._submit(plan, kind, nodes, trainer)
+        roots = {i: s.commitment_root for i, s in self.treasury.submissions(self.job_id, number).items()}
+        for node, party in zip(nodes, self.nodes, strict=True):
+            party.ledger.report(self.job_id, number, node.report(roots).accepted)
+        self._aggregate(plan, nodes)
+        if kind is RoundKind.TRAINING:
+            self._score(number)
+
+    def _put(self, kind: str, data: bytes) -> ContentId:
+        """Store, and remember the last content of each kind."""
+        self.content[kind] = self.store.put(data)
+        return self.content[kind]
+
+    # What cheaters override
+
+    def make_manifest(self, trainer: int, manifest: SubmissionManifest) -> SubmissionManifest:
+        return manifest
+
+    def make_post(self, node: int, manifest: AggregateManifest) -> AggregateManifest:
+        return manifest
+
+    def make_aggregate_root(self, public: PublicAggregate) -> bytes:
+        return public.root
+
+    def make_score(self, checkpoint: bytes, accuracy_ppm: int) -> tuple[bytes, int]:
+        return checkpoint, accuracy_ppm
+
+    # The parties
+
+    def _party(self, *, with_bls: bool = False) -> Party:
+        identity = Identity.generate(with_bls=with_bls)
+        self.treasury.token.transfer(identity.account.address, 2 * STAKE)
+        return Party(identity, LedgerClient(InProcessConnection(self.chain, identity.account), self.contract))
+
+    def _register_node(self, party: Party) -> Party:
+        bls, account = BlsSecretKey.from_bytes(party.identity.bls), party.identity.account
+        digest = possession_digest(CHAIN_ID, self.contract, account.address, bls.public)
+        possession = signature_to_ledger(bls.prove_possession(digest))
+        encryption = party.identity.encryption.public
+        party.ledger.register_node(bls.public.to_ledger(), possession, encryption, "127.0.0.1:1", STAKE)
+        return party
+
+    def _register_trainer(self, party: Party) -> Party:
+        party.ledger.register_trainer(party.identity.encryption.public, STAKE)
+        return party
+
+    def _submit_job(self, rounds: int) -> int:
+        role = ModelOwnerRole(self.owner.ledger, self.store, self.owner.identity, lambda event: None)
+        order = JobOrder(
+            fee=100 * MPC,
+            training_rounds=rounds,
+            target_ppm=990_000,
+            baseline_ppm=500_000,
+            threshold=2,
+            quorum=2,
+            max_trainers=TRAINERS,
+            durations=Durations(60, 60, 60, 60, 60, 60),
+            deadline=NOW + 3600,
+            committee=tuple(party.identity.account.address for party in self.nodes),
+        )
+        return role.submit(self.bundle, order, JOB_KEY)
+
+    def _admit_trainers(self) -> None:
+        grants = {}
+        for party in self.trainers:
+            party.ledger.join(self.job_id)
+            address = party.identity.account.address
+            context = job_key_context(CHAIN_ID, self.contract, self.job_id, address)
+            wrapped = seal_to(party.identity.encryption.public, JOB_KEY, context=context)
+            grants[address] = self._put("key_grant", wrapped).digest
+        self.owner.ledger.grant_keys(self.job_id, grants)
+        self.content["job_manifest"] = ContentId.from_digest(self.reader.job().terms.manifest)
+        self.content["bundle"] = ContentId.parse(self.reader.manifest.bundle)
+
+    # A round
+
+    def _node_round(self, plan: RoundPlan, index: int) -> NodeRound:
+        identity = self.nodes[index].identity
+        return NodeRound(plan, index + 1, identity.account, identity.encryption)
+
+    def _values(self, plan: RoundPlan, kind: RoundKind, trainer: int) -> np.ndarray:
+        records, member = self.hospitals[trainer], self.member
+        if kind is RoundKind.STATISTICS:
+            return encode_integers(to_fixed(local_statistics(records.features)), plan.layout.value_bits)
+        number = member.training_rounds + 1
+        update = train_locally(
+            member.model,
+            member.weights,
+            member.standardized(records),
+            self.bundle.recipe,
+            seed=local_seed(0, number, trainer),
+        )
+        seed = rounding_seed(0, number, trainer)
+        return encode_update(update, fixed_point(self.bundle), plan.rotation_seed, seed)
+
+    def _submit(self, plan: RoundPlan, kind: RoundKind, nodes: list[NodeRound], trainer: int) -> None:
+        party = self.trainers[trainer]
+        values = self._values(plan, kind, trainer)
+        submission: PreparedSubmission = prepare_submission(plan, party.identity.account, values)
+        commitments = str(self._put("commitments", submission.commitments))
+        blobs = [str(self._put("share_blob", share.blob)) for share in submission.shares]
+        manifest = self.make_manifest(trainer, submission.manifest(commitments, blobs))
+        for node, share in zip(nodes, submission.shares, strict=True):
+            node.receive_share(share.signed, submission.commitments, share.blob)
+        digest = self._put("submission_manifest", manifest.to_bytes()).digest
+        party.ledger.submit(self.job_id, plan.context.round, submission.commitment_root, digest)
+
+    def _aggregate(self, plan: RoundPlan, nodes: list[NodeRound]) -> None:
+        number = plan.context.round
+        accepted = self.treasury.round(self.job_id, number).accepted
+        posts = []
+        for node, party, journal in zip(nodes, self.nodes, self.journals, strict=True):
+            share = node.release(accepted, journal)
+            honest = share.manifest(node.node, str(self._put("aggregate_blob", share.blob)))
+            manifest = self.make_post(node.node, honest)
+            digest = self._put("aggregate_manifest", manifest.to_bytes()).digest
+            party.ledger.post_aggregate(self.job_id, number, manifest.share_root, digest)
+            posts.append((manifest.share_root, digest))
+        root, everyone = (
+            self.make_aggregate_root(nodes[0].public_aggregate(accepted)),
+            bitmap_of(range(NODES)),
+        )
+        digest = attestation_digest(plan.context, accepted, root, everyone, posts)
+        keys = [BlsSecretKey.from_bytes(party.identity.bls) for party in self.nodes]
+        signature = signature_to_ledger(aggregate_signatures([key.sign(digest) for key in keys]))
+        self.nodes[0].ledger.attest(self.job_id, number, root, everyone, everyone, signature)
+
+    def _score(self, number: int) -> None:
+        round_ = self.reader.round(number)
+        candidate = self.member.candidate(self.reader.job(), number, round_)
+        context = b"checkpoint" + self.reader.plan(self.reader.job(), number, round_.kind).context.to_bytes()
+        self._put("checkpoint", seal(JOB_KEY, candidate.checkpoint, context=context))
+        checkpoint, accuracy = self.make_score(candidate.checkpoint_hash, candidate.accuracy_ppm)
+        for party in self.trainers:
+            party.ledger.score(self.job_id, number, checkpoint, accuracy)
