@@ -35,7 +35,7 @@ from zkpfl.storage.store import Store
 
 PATIENCE_S = 0.3
 TURN_S = 1.0
-"""Each node leaves it to the ones before it to send the common attestation, this long a node."""
+"""Each node leaves it this long to every one before it to send the common attestation."""
 PEER_TIMEOUT_S = 2.0
 MAX_CONTENT_BYTES = 1 << 32
 
@@ -249,12 +249,19 @@ class _Duty:
         """Do what the round asks of this node now; returns whether the job has ended."""
         job = self._reader.job()
         if job.status.ended:
+            self._claim()
             return True
         if job.status is JobStatus.RUNNING:
             with self._lock:
                 self._step_round(job)
         advance_if_due(self._ledger, job, patience_s=PATIENCE_S * self._node)
         return False
+
+    def _claim(self) -> None:
+        owed = self._ledger.owed(self._reader.job_id, self._identity.account.address)
+        if owed:
+            self._ledger.claim(self._reader.job_id)
+            self._report(RoleEvent("claimed", self._reader.job_id, fields={"amount": str(owed)}))
 
     def _round_state(self, job: Job) -> NodeRound:
         number = job.current_round
@@ -323,10 +330,14 @@ class _Duty:
     def _attest(self, state: NodeRound, round_: Round) -> None:
         if self._attested is None:
             self._attested = self._sign(state, round_)
-        if time.monotonic() < self._attested.began + TURN_S * (self._node - 1):
+        # Those who delivered in this round are alive: they take turns, and are asked first.
+        alive = [index + 1 for index in members_of(self._attested.valid)]
+        others = [node for node in range(1, state.plan.committee.size + 1) if node not in alive]
+        turn = (alive + others).index(self._node)
+        if time.monotonic() < self._attested.began + TURN_S * turn:
             return
         signatures = {self._node: self._attested.signature}
-        for node in range(1, state.plan.committee.size + 1):
+        for node in alive + others:
             if len(signatures) == state.plan.committee.threshold:
                 break
             if node != self._node and (signature := self._ask(state, node, self._attested)):
