@@ -89,6 +89,7 @@ class DirectLedger:
             data=data,
         )
         computation = self._state.apply_transaction(SpoofTransaction(unsigned, from_=sender))
+        self._state.lock_changes()  # the end of a transaction: what it had read is cold again
         self.calls += 1
         if computation.is_error:
             output = bytes(computation.output)

@@ -2,9 +2,10 @@
 # pragma evm-version prague
 """
 @title BLS signatures over BLS12-381 by the precompiles of EIP-2537 (docs/spec.md §6)
-@notice Signatures are in G1 (128 bytes), keys in G2 (256 bytes), both uncompressed as in EIP-2537. Answers False for
-        a signature that does not verify, and reverts with a reason for input that is no signature or key at all.
-@dev Stateless. The pairing checks that every point is in its subgroup, a sum of points in the subgroup is in it too.
+@notice Signatures are in G1 (128 bytes), keys in G2 (256 bytes), both uncompressed as in EIP-2537. Answers
+        False for a signature that does not verify; reverts with a reason for what is no signature or key.
+@dev Stateless. The pairing checks the subgroup of every signature, and of every sum of keys; keys enter a sum
+     only after a possession has been verified for each.
 """
 
 MAX_KEYS: constant(uint256) = 10
@@ -25,7 +26,8 @@ CALL_MARGIN: constant(uint256) = 10000  # for the copying and the call itself
 # The field modulus of BLS12-381 in 64 bytes, and the generator of G2 negated, in the encoding of EIP-2537
 MODULUS: constant(Bytes[64]) = x"000000000000000000000000000000001a0111ea397fe69a4b1ba7b6434bacd764774b84f38512bf6730d2a0f6b0f6241eabfffeb153ffffb9feffffffffaaab"
 NEGATED_G2: constant(Bytes[256]) = x"00000000000000000000000000000000024aa2b2f08f0a91260805272dc51051c6e47ad4fa403b02b4510b647ae3d1770bac0326a805bbefd48056c8c121bdb80000000000000000000000000000000013e02b6052719f607dacd3a088274f65596bd0d09920b61ab5da61bbdc7f5049334cf11213945d57e5ac7d055d042b7e000000000000000000000000000000000d1b3cc2c7027888be51d9ef691d77bcb679afda66c73f17f9ee3837a55024f78c71363275a75d75d86bab79f74782aa0000000000000000000000000000000013fa4d4a0ad8b1ce186ed5061789213d993923066dddaf1040bc3ff59f825c78df74f2d75467e25e0f55f8a00fa030ed"
-INFINITY_G2_HASH: constant(bytes32) = 0xd397b3b043d87fcd6fad1291ff0bfd16401c274896d8c63a923727f077b8e0b5  # keccak256 of 256 zero bytes
+# keccak256 of 256 zero bytes
+INFINITY_G2_HASH: constant(bytes32) = 0xd397b3b043d87fcd6fad1291ff0bfd16401c274896d8c63a923727f077b8e0b5
 SIGNATURE_DST: constant(Bytes[44]) = b"BLS_SIG_BLS12381G1_XMD:SHA-256_SSWU_RO_POP_+"
 POSSESSION_DST: constant(Bytes[44]) = b"BLS_POP_BLS12381G1_XMD:SHA-256_SSWU_RO_POP_+"
 
@@ -62,7 +64,7 @@ def _verify(digest: bytes32, dst: Bytes[44], signature: Bytes[128], key: Bytes[2
 @view
 def _hash_to_g1(digest: bytes32, dst: Bytes[44]) -> Bytes[128]:
     """
-    @notice RFC 9380 hash to curve of 32 bytes, suite BLS12381G1_XMD:SHA-256_SSWU_RO_; `dst` with its length byte.
+    @notice RFC 9380 hash to curve, suite BLS12381G1_XMD:SHA-256_SSWU_RO_; `dst` ends with its length.
     """
     b_0: bytes32 = sha256(concat(empty(bytes32), empty(bytes32), digest, b"\x00\x80\x00", dst))
     b_1: bytes32 = sha256(concat(b_0, b"\x01", dst))
@@ -95,8 +97,8 @@ def _map_to_g1(high: bytes32, low: bytes32) -> Bytes[128]:
 def _precompile(target: address, data: Bytes[768], price: uint256, size: uint256) -> Bytes[256]:
     """
     @notice Call a precompile that must answer with `size` bytes.
-    @dev A starved call fails exactly as one with an invalid point does, and a missing precompile succeeds with no
-         output: both get their own reason.
+    @dev A starved call fails exactly as one with an invalid point does, and a missing precompile succeeds
+         with no output: both get their own reason.
     """
     assert msg.gas - msg.gas // 64 > price + CALL_MARGIN, "out_of_gas"
     success: bool = False

@@ -2,12 +2,12 @@
 # pragma evm-version prague
 """
 @title zkPFL ledger: accounts, jobs, rounds and rewards of docs/spec.md §6 and §9
-@notice Amounts are in base units of the token (1 MPC = 10**18), times in seconds of the chain's clock, accuracies
-        in parts per million, factors in units of 10**-18. Bit i of a set of trainers is the i-th that joined, bit
-        j-1 of a set of nodes is node j of the committee. A call is in time strictly before the deadline of its
-        phase; from the deadline on, `advance` moves the job.
-@dev Every refusal has a reason in snake_case. The token is trusted: it moves what it says or reverts. State is
-     written before the token is called.
+@notice Amounts are in base units of the token (1 MPC = 10**18), times in seconds of the chain's clock,
+        accuracies in parts per million, factors in units of 10**-18. Bit i of a set of trainers is the i-th
+        that joined, bit j-1 of a set of nodes is node j of the committee. A call is in time strictly before
+        the deadline of its phase; from the deadline on, `advance` moves the job.
+@dev Every refusal has a reason in snake_case. The token is trusted: it moves what it says or reverts. State
+     is written before the token is called.
 """
 
 from ethereum.ercs import IERC20
@@ -30,7 +30,7 @@ DONE: constant(uint256) = 3
 FAILED: constant(uint256) = 4
 CANCELLED: constant(uint256) = 5
 
-# Phase of a round; those with a deadline have their duration at the same place in `Terms.durations`, after join
+# Phase of a round; a phase with a deadline is the index of its duration in `Terms.durations`
 COLLECT: constant(uint256) = 1
 CHECK: constant(uint256) = 2
 AGGREGATE: constant(uint256) = 3
@@ -786,9 +786,9 @@ def _end_check(job: uint256, round: uint256):
 @view
 def _choose_accepted(job: uint256, round: uint256, reported: uint256) -> (uint256, uint256):
     """
-    @notice The group of at least `threshold` reporting nodes whose common set is largest, and that set (§6).
-    @dev Groups come in ascending order, so that the lowest wins among equals. `common[group]` follows from the
-         group without its highest node: at most 1023 steps.
+    @notice The largest common set of at least `threshold` reporting nodes, and the group that has it (§6).
+    @dev Groups come in ascending order, so that the lowest wins among equals. `common[group]` follows from
+         the group without its highest node: at most 1023 steps.
     """
     threshold: uint256 = self._terms[job].threshold
     common: uint256[1024] = empty(uint256[1024])
@@ -1095,7 +1095,7 @@ def _accuracy_factor(job: uint256, round: uint256, index: uint256) -> uint256:
 @internal
 @pure
 def _require(condition: bool, reason: String[32]):
-    # one copy of the code that reverts with a reason: at a hundred bytes each they would not all fit in a contract
+    # one copy of the code that reverts with a reason: a hundred bytes each, they would not all fit
     assert condition, reason
 
 
