@@ -11,6 +11,7 @@ import typer
 from zkpfl.cli import exit_codes
 from zkpfl.cli.decimals import parse_ppm
 from zkpfl.cli.demo.settings import DEFAULT_TRAINERS, DemoData, DemoSettings
+from zkpfl.cli.demo.stopwatch import Stopwatch
 from zkpfl.cli.lifeline import stop_on_signals
 from zkpfl.cli.options import Json
 from zkpfl.cli.output import Output
@@ -41,6 +42,7 @@ def demo(
     json: Json = False,
 ) -> None:
     """Run a job from nothing: ledger, zk-nodes, a model owner and trainers, each a process of its own."""
+    clock = Stopwatch()
     if target is not None:
         parse_ppm(target, field="target")
     count = DEFAULT_TRAINERS[data.value] if trainers is None else trainers
@@ -49,7 +51,7 @@ def demo(
     stop, output = stop_on_signals(), Output(json)
     from zkpfl.cli.demo.run import run_demo
 
-    report: DemoReport = run_demo(settings, output, stop, keep=keep)
+    report: DemoReport = run_demo(settings, output, stop, clock, keep=keep)
     output.result(report.to_dict(), report.render)
     if not report.good:
         raise typer.Exit(exit_codes.FAILED)

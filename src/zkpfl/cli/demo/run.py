@@ -34,7 +34,9 @@ LEAVE_TIMEOUT_S = 20.0
 """How long owner and trainers may take to collect what the ended job owes them."""
 
 
-def run_demo(settings: DemoSettings, output: Output, stop: threading.Event, *, keep: bool) -> DemoReport:
+def run_demo(
+    settings: DemoSettings, output: Output, stop: threading.Event, clock: Stopwatch, *, keep: bool
+) -> DemoReport:
     """Run a whole job and report on it; when this returns, no process is left.
 
     Raises
@@ -44,7 +46,7 @@ def run_demo(settings: DemoSettings, output: Output, stop: threading.Event, *, k
     JobFailed
         Told to stop before the end.
     """
-    demo = _Demo(settings, output, stop)
+    demo = _Demo(settings, output, stop, clock)
     with Crew(settings.data_dir / "logs", demo.hear) as crew, demo.display.progress:
         report = demo.run(crew)
         if keep:
@@ -57,10 +59,12 @@ def run_demo(settings: DemoSettings, output: Output, stop: threading.Event, *, k
 class _Demo:
     """State of one run."""
 
-    def __init__(self, settings: DemoSettings, output: Output, stop: threading.Event) -> None:
+    def __init__(
+        self, settings: DemoSettings, output: Output, stop: threading.Event, clock: Stopwatch
+    ) -> None:
         self._settings = settings
         self._stop = stop
-        self._clock = Stopwatch()
+        self._clock = clock
         self._uploads = Uploads()
         self.display = Display(output)
         self.parties = Parties(settings)

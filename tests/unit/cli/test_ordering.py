@@ -1,0 +1,48 @@
+"""From options to an order."""
+
+import dataclasses
+import time
+
+import pytest
+
+from zkpfl.cli.ordering import OrderOptions, order_of, parse_phases
+from zkpfl.cli.sources import ModelSource, model_source
+from zkpfl.errors import InvalidParameter
+from zkpfl.ledger.records import MPC, Durations
+
+OPTIONS = OrderOptions(
+    fee="120.5", rounds=None, target=None, baseline="0.5", threshold=2, quorum=3, max_trainers=4,
+    phases="60,20,10,10,10,20", deadline_s=600, committee=(b"\1" * 20, b"\2" * 20, b"\3" * 20),
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def model() -> ModelSource:
+    return model_source("heart", 0)
+
+
+def test_the_model_says_how_long_and_how_far(model: ModelSource) -> None:
+    order = order_of(OPTIONS, model)
+    assert (order.training_rounds, order.target_ppm) == (12, 800_000)
+    assert order.fee == 120 * MPC + MPC // 2
+    assert order.durations == Durations(60, 20, 10, 10, 10, 20)
+    assert abs(order.deadline - time.time() - 600) < 5
+
+
+def test_options_go_first(model: ModelSource) -> None:
+    order = order_of(dataclasses.replace(OPTIONS, rounds=0, target="0.7"), model)
+    assert (order.training_rounds, order.target_ppm) == (0, 700_000)
+
+
+@pytest.mark.parametrize("field", ["rounds", "target"])
+def test_a_bundle_file_says_neither(model: ModelSource, field: str) -> None:
+    options = dataclasses.replace(OPTIONS, rounds=3, target="0.7")
+    with pytest.raises(InvalidParameter) as caught:
+        order_of(dataclasses.replace(options, **{field: None}), ModelSource(model.bundle))
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize("text", ["", "1,2,3", "1,2,3,4,5,6,7", "1,2,3,4,5,x", "1,2,3,4,5,-6", "1,2,3,4,5,0"])
+def test_no_phases(text: str) -> None:
+    with pytest.raises(InvalidParameter):
+        parse_phases(text)
