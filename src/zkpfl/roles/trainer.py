@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -214,7 +215,8 @@ class TrainerRole:
         values = self._values(plan, round_.kind)
         submission = prepare_submission(plan, self._identity.account, values, seeded.result())
         manifest_digest = self._publish(submission)
-        sent = self._upload(plan, submission)
+        patience_s = max(1.0, (round_.collect_deadline - time.time()) / 2)
+        sent = self._upload(plan, submission, patience_s)
         self._ledger.submit(self._job_id, number, submission.commitment_root, manifest_digest)
         fields: dict[str, Value] = {
             "seconds": round(time.monotonic() - began, 3),
@@ -249,23 +251,29 @@ class TrainerRole:
         blobs = [str(self._store.put(share.blob)) for share in submission.shares]
         return self._store.put(submission.manifest(commitments, blobs).to_bytes()).digest
 
-    def _upload(self, plan: RoundPlan, submission: PreparedSubmission) -> int:
-        """Stream the shares; a node that cannot be reached finds the same bytes in storage."""
+    def _upload(self, plan: RoundPlan, submission: PreparedSubmission, patience_s: float) -> int:
+        """Stream the shares until t nodes acknowledge; the others find the same bytes in storage."""
+        uploads = self._start_uploads(plan, submission)
+        finished: set[Future[SignedMessage]] = set()
+        with suppress(TimeoutError):
+            for future in as_completed(uploads, timeout=patience_s):
+                finished.add(future)
+                if len(finished) >= plan.committee.threshold:
+                    break
+        finished |= wait(uploads, timeout=LAGGARD_GRACE_S).done
+        return sum(self._acknowledged(plan, future, uploads[future]) for future in finished)
+
+    def _start_uploads(
+        self, plan: RoundPlan, submission: PreparedSubmission
+    ) -> dict[Future[SignedMessage], SealedShare]:
         uploads = {}
         for share in submission.shares:
             node = share.signed.message.node
             if node in self._uploads and not self._uploads[node].done():
                 continue  # still trying to reach this node with the last round's share
-            future = self._pool.submit(self._upload_one, plan, share, submission.commitments)
-            self._uploads[node] = future
-            uploads[future] = share
-        finished: set[Future[SignedMessage]] = set()
-        for future in as_completed(uploads):
-            finished.add(future)
-            if len(finished) >= plan.committee.threshold:
-                break
-        finished |= wait(uploads, timeout=LAGGARD_GRACE_S).done
-        return sum(self._acknowledged(plan, future, uploads[future]) for future in finished)
+            self._uploads[node] = self._pool.submit(self._upload_one, plan, share, submission.commitments)
+            uploads[self._uploads[node]] = share
+        return uploads
 
     def _upload_one(self, plan: RoundPlan, share: SealedShare, commitments: bytes) -> SignedMessage:
         node = share.signed.message.node
