@@ -1,0 +1,136 @@
+"""The command line as processes: it starts what it says, stops when told, and leaves nothing behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from zkpfl.cli.app import run
+from zkpfl.cli.lifeline import LIFELINE
+from zkpfl.roles.network import Network
+
+pytestmark = pytest.mark.e2e
+
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """Start zkpfl commands that are killed after the test at the latest."""
+    running: list[subprocess.Popen[str]] = []
+
+    def start_command(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "zkpfl", *arguments, "--json"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **environment},
+        )
+        running.append(process)
+        return process
+
+    yield start_command
+    for process in running:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            assert pipe is not None
+            pipe.close()
+
+
+def read_until(process: subprocess.Popen[str], event: str, sender: str | None = None) -> dict[str, Any]:
+    assert process.stdout is not None
+    for line in process.stdout:
+        message = json.loads(line)
+        if message.get("event") == event and message.get("from") == sender:
+            return dict(message)
+    raise AssertionError(f"ended without {event}")
+
+
+def processes_of(folder: Path) -> list[int]:
+    """Processes that have the folder in their command line."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdecimal() and str(folder) in (entry / "cmdline").read_text():
+                found.append(int(entry.name))
+        except OSError:
+            continue  # it has just ended
+    return found
+
+
+def wait_until_gone(folder: Path, timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
+    while left := processes_of(folder):
+        assert time.monotonic() < deadline, f"still running: {left}"
+        time.sleep(0.05)
+
+
+def start_demo(start: Start, folder: Path) -> subprocess.Popen[str]:
+    """A demo whose children all run."""
+    demo = start("demo", "--data-dir", str(folder))
+    identity = read_until(demo, "run")
+    assert (identity["seed"], identity["committee"], identity["threshold"]) == (0, 3, 2)
+    read_until(demo, "ready", "node-1")
+    assert len(processes_of(folder)) == 1 + 1 + 3 + 1 + 4, "demo, ledger, zk-nodes, owner, trainers"
+    return demo
+
+
+def test_a_demo_that_is_told_to_stop_leaves_no_process(start: Start, tmp_path: Path) -> None:
+    demo = start_demo(start, tmp_path / "demo")
+    demo.terminate()
+    assert demo.stdout is not None
+    last = json.loads(demo.stdout.read().splitlines()[-1])
+    assert last["error"]["code"] in {"job_failed", "unavailable"}
+    assert demo.wait(30) in {1, 2}
+    assert processes_of(tmp_path / "demo") == []
+
+
+def test_a_demo_that_is_killed_leaves_no_process(start: Start, tmp_path: Path) -> None:
+    demo = start_demo(start, tmp_path / "demo")
+    demo.kill()
+    wait_until_gone(tmp_path / "demo", 30)
+
+
+def test_a_child_ends_with_its_parents_end_of_the_pipe(start: Start, tmp_path: Path) -> None:
+    ledger = start("ledger", "serve", "--data-dir", str(tmp_path), **{LIFELINE: "1"})
+    read_until(ledger, "serving")
+    assert ledger.stdin is not None
+    ledger.stdin.close()
+    assert ledger.wait(15) == 0
+
+
+def test_from_keys_to_a_deployed_network(
+    start: Start, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def succeed(*arguments: str) -> dict[str, Any]:
+        assert run([*arguments, "--json"]) == 0
+        return dict(json.loads(capsys.readouterr().out.splitlines()[-1]))
+
+    ledger = start("ledger", "serve", "--data-dir", str(tmp_path / "ledger"))
+    url = read_until(ledger, "serving")["url"]
+    keys, network = tmp_path / "deployer.json", tmp_path / "network.json"
+    owner = succeed("keys", "new", str(keys))["address"]
+    store = tmp_path / "store"
+    place = ["--url", url, "--identity", str(keys), "--network", str(network), "--store", str(store)]
+    deployed = succeed("ledger", "deploy", *place, "--fund", f"{'0x' + '11' * 20}=0.5")
+    assert deployed["funded"] == {"0x" + "11" * 20: "0.5"}
+    assert Network.load(network).store == store
+    assert Network.load(network).connect(None).token.balance(b"\x11" * 20) == 5 * 10**17
+    assert succeed("job", "list", "--network", str(network)) == {"jobs": []}
+    assert run(["job", "status", "1", "--network", str(network)]) == 4
+    assert "there is no job 1" in capsys.readouterr().err
+    options = ["--model", "heart", "--committee", owner, "--job-key", str(tmp_path / "job.key")]
+    assert run(["job", "submit", "--network", str(network), "--identity", str(keys), *options]) == 2
+    assert "not a registered zk-node" in capsys.readouterr().err
+    assert not (tmp_path / "job.key").exists()
+    ledger.send_signal(signal.SIGINT)
+    assert ledger.wait(15) == 0
