@@ -191,7 +191,7 @@ def _repeat(
 def _transactions(rows: Rows, header: BlockHeaderAPI) -> Iterator[bytes]:
     if header.transaction_root == BLANK_ROOT_HASH:
         return
-    tree = HexaryTrie(dict(rows), header.transaction_root)
+    tree = HexaryTrie(rows, header.transaction_root)
     index = 0
     while raw := tree[rlp.encode(index)]:
         yield bytes(raw)

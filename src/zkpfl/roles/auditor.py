@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from zkpfl import strict_json
 from zkpfl.errors import InvalidParameter, ZkpflError
 from zkpfl.ledger.client import LedgerClient
 from zkpfl.ledger.events import Event, KeyGranted
@@ -69,7 +70,7 @@ def audit(
     findings = Findings()
     network = None
     with findings.check("network_file", NETWORK_FILE):
-        network = Network.load(data_dir / NETWORK_FILE)
+        network = _load_network(data_dir / NETWORK_FILE)
     if network is None:
         findings.not_checked.append("everything else: the network file does not tell chain and contract")
         return findings.report()
@@ -81,6 +82,16 @@ def audit(
     with chain:
         _audit_contract(chain, network, jobs, job_key, findings, progress)
     return findings.report()
+
+
+def _load_network(path: Path) -> Network:
+    """Read a network file as `Network.save` writes it; of its URL only the kind can be judged."""
+    network, data = Network.load(path), path.read_bytes()
+    value = strict_json.parse(data, field="network file", max_size_bytes=len(data))
+    schemes = ("http://", "https://")
+    if value["version"] != 1 or strict_json.dump(value) != data or not network.ledger_url.startswith(schemes):
+        raise InvalidParameter("is not as it was written", field="network file")
+    return network
 
 
 def _audit_contract(

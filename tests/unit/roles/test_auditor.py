@@ -223,9 +223,21 @@ def test_flipped_byte_of_the_contract_address_is_named(copy: Path) -> None:
     assert failed(report, "contract", "network.json")
 
 
-def test_damaged_network_file_is_named(copy: Path) -> None:
-    (copy / "network.json").write_text("{")
-    assert failed(audit(copy), "network_file", "network.json")
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("{", "["),
+        ('"version":1', '"version":3'),
+        ("http:", "xttp:"),
+        (":", ": "),
+        ("31337", "31336"),
+        ("store", "stora"),
+    ],
+)
+def test_damaged_network_file_is_named(copy: Path, old: str, new: str) -> None:
+    path = copy / "network.json"
+    path.write_text(path.read_text().replace(old, new, 1))
+    assert not audit(copy).ok
 
 
 @pytest.mark.parametrize("name", ["zkpfl", "mpc_token", "bls_verifier"])
