@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from rich import box
@@ -12,17 +12,21 @@ from zkpfl.cli.addresses import short_address
 from zkpfl.cli.payouts import Payout
 
 
-def payouts_table(payouts: Iterable[Payout]) -> Table:
-    """Who gets what; amounts are exact."""
+def payouts_table(payouts: Sequence[Payout]) -> Table:
+    """Who gets what, exactly; the column of what was taken from stakes appears where anything was."""
     table = Table(title="payouts, in MPC", title_justify="left", box=box.SIMPLE)
     for name in ("role", "name", "account"):
-        table.add_column(name)
-    for name in ("reward", "slashed", "stake"):
+        table.add_column(name, no_wrap=True)
+    amounts = (
+        ["reward", "stake", "slashed"] if any(payout.slashed for payout in payouts) else ["reward", "stake"]
+    )
+    for name in amounts:
         table.add_column(name, justify="right", no_wrap=True)
     for payout in payouts:
         row = payout.to_dict()
-        account = short_address(row["account"])
-        table.add_row(row["role"], row["name"], account, row["reward"], row["slashed"], row["stake"])
+        table.add_row(
+            row["role"], row["name"], short_address(row["account"]), *(row[name] for name in amounts)
+        )
     return table
 
 
