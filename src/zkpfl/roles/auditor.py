@@ -11,27 +11,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from zkpfl import strict_json
-from zkpfl.errors import InvalidParameter, ZkpflError
+from zkpfl.crypto.sealing import member_key
+from zkpfl.errors import InvalidParameter
 from zkpfl.ledger.client import LedgerClient
-from zkpfl.ledger.events import Event, KeyGranted
 from zkpfl.ledger.in_process import InProcessConnection
 from zkpfl.ledger.records import Job
 from zkpfl.ledger.replay import RepeatedLedger
-from zkpfl.protocol.aggregate import PublicAggregate
 from zkpfl.roles.audit_chain import audit_chain, audit_code
+from zkpfl.roles.audit_job import JobAudit
 from zkpfl.roles.audit_keys import NodeKeys
 from zkpfl.roles.audit_money import audit_conservation, audit_settlement
 from zkpfl.roles.audit_report import AuditReport, Findings, Progress
-from zkpfl.roles.audit_round import audit_round
 from zkpfl.roles.audit_storage import AuditedStore, audit_store
-from zkpfl.roles.job_reader import JobReader
 from zkpfl.roles.network import Network
-from zkpfl.storage.cid import ContentId
 from zkpfl.storage.store import Store
 
 NETWORK_FILE = "network.json"
 CHAIN_FILE = Path("ledger", "chain.db")
-_MAX_WRAPPED_KEY_BYTES = 4096
 
 
 def audit(
@@ -108,77 +104,51 @@ def _audit_contract(
     if not findings.checks[-1].ok:
         findings.not_checked.append("jobs: the contract cannot be read")
         return
-    if unknown := sorted(set(jobs or ()) - set(numbers)):
-        hint = f"there are {len(numbers)}"
-        raise InvalidParameter(f"there is no job {unknown[0]}", field="job", hint=hint)
-    audit_code(chain, ledger, findings)
+    chosen = _chosen(jobs, numbers, findings)
+    own = audit_code(chain, ledger, findings)
+    try:
+        _audit_jobs(chain, ledger, AuditedStore(network.store), numbers, chosen, job_key, findings, progress)
+    except Exception as error:
+        if own:
+            raise
+        findings.failed(
+            "contract", f"contract 0x{network.contract.hex()}", f"its answers make no sense: {error}"
+        )
+
+
+def _chosen(jobs: Sequence[int] | None, numbers: range, findings: Findings) -> list[int]:
+    wanted = sorted(set(numbers if jobs is None else jobs))
+    if unknown := [number for number in wanted if number not in numbers]:
+        if all(check.ok for check in findings.checks):
+            hint = f"there are {len(numbers)}"
+            raise InvalidParameter(f"there is no job {unknown[0]}", field="job", hint=hint)
+        findings.not_checked.append(f"job {unknown[0]}: not on the part of the chain that could be repeated")
+    return [number for number in wanted if number in numbers]
+
+
+def _audit_jobs(
+    chain: RepeatedLedger,
+    ledger: LedgerClient,
+    store: Store,
+    numbers: range,
+    chosen: list[int],
+    job_key: bytes | None,
+    findings: Findings,
+    progress: Progress,
+) -> None:
     keys = NodeKeys(ledger)
     keys.audit(chain, findings)
     states = {number: ledger.job(number) for number in numbers}
     events = {number: ledger.events(number) for number in numbers}
     audit_conservation(chain, ledger, states, events, findings)
-    store = AuditedStore(network.store)
-    for number in jobs or numbers:
+    opened = [number for number in chosen if _opens(job_key, states[number])]
+    if job_key is not None and not opened:
+        findings.failed("job_key", "job key", f"opens none of the jobs {chosen}")
+    for number in chosen:
         audit_settlement(ledger, states[number], events[number], findings)
-        _JobAudit(ledger, store, states[number], events[number], keys, findings).run(job_key, progress)
+        audited = JobAudit(ledger, store, states[number], events[number], keys, findings)
+        audited.run(job_key if number in opened else None, progress)
 
 
-class _JobAudit:
-    def __init__(
-        self,
-        ledger: LedgerClient,
-        store: Store,
-        job: Job,
-        events: Sequence[Event],
-        keys: NodeKeys,
-        findings: Findings,
-    ) -> None:
-        self._store = store
-        self._reader = JobReader(ledger, store, job.id)
-        self._job = job
-        self._events = events
-        self._keys = keys
-        self._findings = findings
-        self._place = f"job {job.id}"
-
-    def run(self, job_key: bytes | None, progress: Progress) -> None:
-        self._check_content()
-        publics = self._audit_rounds(progress)
-        if job_key is None:
-            text = "bundle, aggregate shares, sums, checkpoints and scores: they need the job key"
-            self._findings.not_checked.append(f"{self._place}: {text}")
-            return
-        from zkpfl.roles.audit_model import audit_model  # noqa: PLC0415  needs torch, the public parts do not
-
-        audit_model(
-            self._reader, self._store, self._job, self._events, publics, job_key, self._findings, progress
-        )
-
-    def _check_content(self) -> None:
-        """What the ledger names besides the rounds' messages is stored."""
-        with self._findings.check("job_manifest", f"{self._place}, manifest"):
-            bundle = ContentId.parse(self._reader.manifest.bundle)
-            with self._findings.check("bundle_stored", f"{self._place}, bundle {bundle}"):
-                for _ in self._store.stream(bundle, max_size_bytes=1 << 62):
-                    pass
-        for event in self._events:
-            if isinstance(event, KeyGranted):
-                cid = ContentId.from_digest(event.digest)
-                with self._findings.check("key_grant", f"{self._place}, trainer 0x{event.trainer.hex()}"):
-                    self._store.get(cid, max_size_bytes=_MAX_WRAPPED_KEY_BYTES)
-
-    def _audit_rounds(self, progress: Progress) -> dict[int, PublicAggregate]:
-        publics = {}
-        for number in range(1, self._job.current_round + 1):
-            audited = None
-            try:
-                round_ = self._reader.round(number)
-                audited = audit_round(
-                    self._reader, self._job, round_, self._events, self._keys, self._findings
-                )
-            except ZkpflError as error:
-                self._findings.failed("round", f"{self._place}, round {number}", str(error))
-            if audited is not None and audited.public is not None:
-                publics[number] = audited.public
-            progress("rounds", number, self._job.current_round)
-        return publics
+def _opens(job_key: bytes | None, job: Job) -> bool:
+    return job_key is not None and member_key(job_key).public == job.terms.member_key

@@ -13,13 +13,17 @@ from tests.unit.roles.small_job import JOB_KEY, SmallJob
 
 from zkpfl.crypto.scalars import Scalars
 from zkpfl.errors import InvalidParameter
+from zkpfl.ledger.client import LedgerClient
 from zkpfl.ledger.contracts import compiled
+from zkpfl.ledger.in_process import InProcessConnection
+from zkpfl.ledger.replay import replay
 from zkpfl.protocol import zk_node
 from zkpfl.protocol.aggregate import PublicAggregate
 from zkpfl.protocol.manifests import AggregateManifest, SubmissionManifest
 from zkpfl.roles import audit_chain
 from zkpfl.roles.audit_report import AuditReport, Check
 from zkpfl.roles.auditor import audit
+from zkpfl.roles.network import Network
 from zkpfl.storage.cid import ContentId
 
 KINDS = [
@@ -238,6 +242,29 @@ def test_damaged_network_file_is_named(copy: Path, old: str, new: str) -> None:
     path = copy / "network.json"
     path.write_text(path.read_text().replace(old, new, 1))
     assert not audit(copy).ok
+
+
+def test_job_beyond_the_damage_is_not_checked_rather_than_unknown(copy: Path) -> None:
+    def cut(rows: dict[bytes, bytes]) -> dict[bytes, bytes]:
+        fourth = rows[b"block-number-to-hash:4"][1:]
+        del rows[fourth]
+        return {}
+
+    edit_rows(copy, cut)
+    report = audit(copy, jobs=[1])
+    assert failed(report, "ledger_row", "block 4")
+    assert any(text.startswith(("job", "contract")) for text in report.not_checked)
+
+
+def test_contract_that_is_another_contract_is_named(copy: Path) -> None:
+    path = copy / "network.json"
+    network = Network.load(path)
+    chain = replay(copy / "ledger" / "chain.db", network.chain_id).ledger
+    assert chain is not None
+    with chain:
+        token = LedgerClient(InProcessConnection(chain), network.contract).token.address
+    path.write_text(path.read_text().replace(network.contract.hex(), token.hex()))
+    assert failed(audit(copy), "contract", f"network.json: 0x{token.hex()}")
 
 
 @pytest.mark.parametrize("name", ["zkpfl", "mpc_token", "bls_verifier"])
