@@ -55,11 +55,9 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def anvil(session: nox.Session) -> None:
     """The ledger and end-to-end tests on a real EVM node from npm."""
-    folder = "build/anvil"
-    session.run("npm", "install", "--silent", "--prefix", folder, "@foundry-rs/anvil@1.7.1", external=True)
-    session.run(
-        "python", "-m", "pytest", "-m", "anvil", "-n", "2", env={"ZKPFL_ANVIL": str(Path(folder).resolve())}
-    )
+    folder = session.run("tests/ledger/install_anvil.sh", "build/anvil", external=True, silent=True)
+    environment = {"ZKPFL_ANVIL": str(Path(str(folder).strip()).resolve())}
+    session.run("python", "-m", "pytest", "-m", "anvil", "-n", "2", env=environment)
 
 
 @nox.session

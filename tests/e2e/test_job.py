@@ -10,7 +10,10 @@ from zkpfl.learning.weights import checkpoint_weights, flatten
 from zkpfl.ledger.records import MPC, JobStatus
 
 
-def test_job_of_four_hospitals(network: LiveNetwork, bundle: Bundle, hospitals: list[HospitalSplit]) -> None:
+def test_job_of_four_hospitals(
+    network_on_each_chain: LiveNetwork, bundle: Bundle, hospitals: list[HospitalSplit]
+) -> None:
+    network = network_on_each_chain
     job_id = network.start_owner(bundle)
     for hospital in hospitals:
         network.start_trainer(job_id, hospital.train)
