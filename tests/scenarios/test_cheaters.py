@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -29,6 +30,7 @@ from zkpfl.protocol.plan import RoundPlan
 from zkpfl.protocol.shares import decode_matrix, encode_matrix
 from zkpfl.protocol.trainer import PreparedSubmission, SealedShare
 from zkpfl.protocol.zk_node import AggregateShare, NodeRound
+from zkpfl.roles.journal import SqliteReleaseJournal
 
 MATRIX_NODE = 3
 
@@ -328,3 +330,29 @@ def test_message_fields_are_checked(plan: RoundPlan) -> None:
         ShareMessage(plan.context, b"\x01" * 19, 1, bytes(32), bytes(32), bytes(32))
     with pytest.raises(InvalidParameter):
         ShareMessage(plan.context, b"\x01" * 20, 0, bytes(32), bytes(32), bytes(32))
+
+
+def test_restarted_node_does_not_release_for_a_second_set(
+    parties: Parties, plan: RoundPlan, tmp_path: Path
+) -> None:
+    """The ledger answers differently after a crash: the sum without one trainer would reveal that trainer."""
+    submissions = [parties.submit(plan, trainer, values) for trainer, values in enumerate(updates(4))]
+    roots = {i: s.commitment_root for i, s in enumerate(submissions)}
+
+    def started() -> tuple[NodeRound, SqliteReleaseJournal]:
+        node = parties.node_round(plan, 1)
+        for submission in submissions:
+            deliver(submission, [node])
+        node.report(roots)
+        return node, SqliteReleaseJournal(tmp_path / "released.db")
+
+    node, journal = started()
+    node.release(0b1111, journal)
+    journal.close()
+
+    node, journal = started()
+    for other in (0b0111, 0b1110):
+        with pytest.raises(Equivocation):
+            node.release(other, journal)
+    node.release(0b1111, journal)
+    journal.close()
