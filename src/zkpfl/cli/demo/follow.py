@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import time
-
 from zkpfl.cli.demo.audit import RoundAudit
 from zkpfl.cli.demo.display import Display
+from zkpfl.cli.demo.round_clock import RoundClock
 from zkpfl.cli.demo.uploads import Uploads
 from zkpfl.cli.jobs import has_ended, summarize
 from zkpfl.ledger.client import LedgerClient
@@ -27,8 +26,8 @@ class Follower:
         Shows it.
     job_id
         The job.
-    began
-        When its first round began, on `time.monotonic`'s clock.
+    clock
+        When its rounds ended.
     """
 
     def __init__(
@@ -38,7 +37,7 @@ class Follower:
         uploads: Uploads,
         display: Display,
         job_id: int,
-        began: float,
+        clock: RoundClock,
     ) -> None:
         self._ledger = ledger
         self._audit = audit
@@ -46,7 +45,7 @@ class Follower:
         self._display = display
         self._job_id = job_id
         self._ended = 0
-        self._mark = began
+        self._clock = clock
         self._good = True
 
     @property
@@ -67,15 +66,13 @@ class Follower:
         return job
 
     def _report(self, job: Job, round_: Round) -> None:
-        now = time.monotonic()
-        seconds, self._mark = now - self._mark, now
         verified = self._audit.check(job, round_) if round_.phase is Phase.CLOSED else None
         self._good = self._good and verified is not False
         summary = summarize(
             job,
             round_,
             verified=verified,
-            seconds=round(seconds, 2),
+            seconds=round(self._clock.seconds(round_.number), 1),
             size_bytes=self._uploads.of(round_.number),
         )
         self._display.round_ended(job.id, summary)

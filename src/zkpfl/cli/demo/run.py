@@ -11,6 +11,7 @@ from zkpfl.cli.children import Child, Crew
 from zkpfl.cli.demo.display import Display
 from zkpfl.cli.demo.parties import JOB, PATIENCE_S, Parties
 from zkpfl.cli.demo.report import DemoReport
+from zkpfl.cli.demo.round_clock import RoundClock
 from zkpfl.cli.demo.settings import DemoSettings
 from zkpfl.cli.demo.stopwatch import Stopwatch
 from zkpfl.cli.demo.uploads import Uploads
@@ -87,10 +88,11 @@ class _Demo:
 
         ledger = network.connect(None)
         began = self._recruit(ledger, chain, nodes, owner)
-        audit = self._audit(ledger, network)
-        follower = Follower(ledger, audit, self._uploads, self.display, JOB, began)
-        while not (job := follower.poll()).status.ended:
-            self._pause(chain)
+        with RoundClock(ledger, JOB, began) as clock:
+            audit = self._audit(ledger, network)
+            follower = Follower(ledger, audit, self._uploads, self.display, JOB, clock)
+            while not (job := follower.poll()).status.ended:
+                self._pause(chain)
         self._clock.lap("rounds")
         for child in (owner, *trainers):
             child.wait(LEAVE_TIMEOUT_S)
