@@ -38,7 +38,7 @@ FUNDS = 10**6 * MPC
 TOTALS = {"calls": 0, "accepted": 0, "closed": 0, "ended": 0}
 
 accounts = st.sampled_from(EVERYONE)
-jobs = st.integers(1, 3)
+jobs = st.sampled_from([1, 1, 1, 2, 2, 3])
 subsets = st.integers(0, 15)
 seconds = st.sampled_from([0, 1, PHASE_S // 2, PHASE_S, UNBONDING_S])
 amounts = st.sampled_from([500 * MPC, 777 * MPC + 1, 5000 * MPC])
@@ -203,8 +203,8 @@ class Ledger(RuleBasedStateMachine):
 
     @rule(job=jobs, accuracy=accuracies, deadlines=subsets)
     def whole_round(self, job: int, accuracy: int, deadlines: int) -> None:
-        """An honest round, in some phases with one party missing until the deadline."""
-        for phase in range(5):
+        """Two honest rounds at most, in some phases with one party missing until the deadline."""
+        for phase in (*range(5), *range(5)):
             late = deadlines >> phase & 1
             self.act(job, 0b1110 if late else 0b1111, [15] * 4, (True, accuracy, 1, 3))
             self.advance(job, STRANGER, PHASE_S if late else 0)
@@ -240,8 +240,9 @@ class Ledger(RuleBasedStateMachine):
             self.call(STRANGER, "advance", job)
         assert state[1] > JobStatus.RUNNING
         settlement = explain(self.direct.events(job))
-        for account in EVERYONE:
+        for account in (*EVERYONE, *EVERYONE):  # the second claim must give nothing
             self.call(account, "claim", job)
+        self.the_contract_holds_what_it_owes()
         assert discrepancies(self.direct.events(job)) == []
         paid = settlement.fee + sum(slash.amount for slash in settlement.slashes)
         assert paid == sum(settlement.owed(account) for account in EVERYONE)
@@ -278,14 +279,14 @@ def test_money_is_conserved_whatever_anyone_calls(direct: DirectLedger) -> None:
     run_state_machine_as_test(
         Ledger,
         settings=settings(
-            max_examples=22,
+            max_examples=18,
             stateful_step_count=30,
             deadline=None,
             derandomize=True,
             suppress_health_check=list(HealthCheck),
         ),
     )
-    assert TOTALS["calls"] > 2000
-    assert TOTALS["accepted"] > 800
+    assert TOTALS["calls"] > 1500
+    assert TOTALS["accepted"] > 600
     assert TOTALS["ended"] > 20
     assert TOTALS["closed"] > 10
