@@ -59,7 +59,7 @@ class DemoReport:
         }
         return {
             **self.job,
-            "baseline_accuracy": self.baseline_accuracy,
+            "baseline_accuracy": round(self.baseline_accuracy, 6),
             "verified": self.verified,
             "conserved": self.conservation.holds,
             "rewards": rewards,
