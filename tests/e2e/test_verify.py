@@ -83,13 +83,13 @@ def test_verify_fails_and_names_the_block(finished: Path, tmp_path: Path) -> Non
     assert any(path.name in failure["place"] for failure in verdict.report["failures"])
 
 
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("seed", range(2))
 def test_one_flipped_byte_anywhere_fails(finished: Path, tmp_path: Path, seed: int) -> None:
     rng = random.Random(seed)  # noqa: S311
     folder = Path(shutil.copytree(finished, tmp_path / "data"))
     blocks = sorted((folder / "store" / "blocks").rglob("b*"))
     key = load_job_key(folder / KEY)
-    for path in [*rng.sample(blocks, 2), folder / "ledger" / "chain.db", folder / "ledger" / "chain.db"]:
+    for path in [rng.choice(blocks), folder / "ledger" / "chain.db", folder / "ledger" / "chain.db"]:
         original = path.read_bytes()
         damaged = bytearray(original)
         damaged[rng.randrange(100, len(damaged)) if len(damaged) > 100 else 0] ^= 1 << rng.randrange(8)
