@@ -1,0 +1,87 @@
+"""The demo as a newcomer runs it, and again with a zk-node or a trainer killed: the same model."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
+
+HOSPITALS = {"cleveland", "hungary", "switzerland", "va_long_beach"}
+
+
+def run_demo(folder: Path, *arguments: str, killed: dict[str, str] | None = None) -> dict[str, Any]:
+    """Run a demo; ``killed`` maps an event of its stream to the key file of the process to kill -9 then."""
+    command = [sys.executable, "-m", "zkpfl", "demo", "--json", "--data-dir", str(folder), *arguments]
+    waiting = dict(killed or {})
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        drain = threading.Thread(target=process.stderr.read)
+        drain.start()
+        lines = []
+        for line in process.stdout:
+            lines.append(line)
+            event = json.loads(line)
+            key_file = waiting.pop(f"{event.get('event')} {event.get('round')}", None)
+            if key_file:
+                os.kill(pid_of(folder / "keys" / key_file), signal.SIGKILL)
+        drain.join()
+    assert process.returncode == 0, lines[-3:]
+    assert not waiting, "the moment to kill did not come"
+    result: dict[str, Any] = json.loads(lines[-1])
+    return result
+
+
+def pid_of(key_file: Path) -> int:
+    """The process that was started with a key file."""
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                arguments = (entry / "cmdline").read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if os.fsencode(key_file) in arguments:
+                return int(entry.name)
+    raise AssertionError(f"no process uses {key_file}")
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    return run_demo(tmp_path_factory.mktemp("demo") / "data")
+
+
+def test_demo_reaches_its_target_and_everything_was_checked(undisturbed: dict[str, Any]) -> None:
+    result = undisturbed
+    assert result["status"] == "done"
+    assert result["verified"] is True
+    assert result["conserved"] is True
+    assert result["accuracy"] >= 0.77
+    assert abs(result["accuracy"] - result["baseline_accuracy"]) <= 0.01
+    assert result["rounds"] <= 30
+    assert set(result["rewards"]) == HOSPITALS
+    assert {"job", "target", "wall_s", "data_dir"} <= set(result)
+
+
+def test_killing_a_node_changes_nothing_in_the_model(undisturbed: dict[str, Any], tmp_path: Path) -> None:
+    result = run_demo(tmp_path / "data", killed={"submitted 2": "node-2.json"})
+    assert result["status"] == "done"
+    assert result["verified"] is True
+    assert result["conserved"] is True
+    assert result["checkpoint"] == undisturbed["checkpoint"]
+
+
+def test_killing_a_trainer_leaves_a_job_that_completes(tmp_path: Path) -> None:
+    result = run_demo(tmp_path / "data", "--rounds", "2", killed={"scored 2": "hungary.json"})
+    assert result["status"] == "done"
+    assert result["rounds"] == 2
+    assert result["verified"] is True
+    assert result["conserved"] is True
