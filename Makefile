@@ -12,7 +12,7 @@ demo: setup
 	$(BIN)/zkpfl demo
 
 test: setup
-	$(BIN)/python -m pytest -n auto -m "not anvil"
+	$(BIN)/python -m pytest -n auto -m "not anvil and not slow"
 
 setup: $(VENV)/.installed
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import nox
 
 nox.options.default_venv_backend = "none"
-nox.options.sessions = ["lint", "types", "layers", "native", "tests", "anvil", "demo"]
+nox.options.sessions = ["lint", "types", "layers", "native", "tests", "slow", "anvil", "demo"]
 nox.options.stop_on_first_error = True
 
 CPP = sorted(
@@ -50,6 +50,12 @@ def native(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Everything that `make test` runs."""
     session.run("make", "test", external=True)
+
+
+@nox.session
+def slow(session: nox.Session) -> None:
+    """Whole demos with parties killed."""
+    session.run("python", "-m", "pytest", "-m", "slow")
 
 
 @nox.session

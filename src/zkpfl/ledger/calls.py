@@ -86,7 +86,7 @@ def execute(vm: Any, call: Call) -> Outcome:
 
 
 def least_gas(run: Callable[[Call], Outcome], call: Call) -> tuple[int, Outcome]:
-    """Return a gas limit within 2 % of the least that suffices, and the outcome with all of ``call.gas``.
+    """Return a gas limit within 5 % of the least that suffices, and the outcome with all of ``call.gas``.
 
     Where the outcome failed the number means nothing. A call may use less gas than it must be given (63/64
     rule, refunds, ``gasleft`` checks): a limit counts only after the call succeeded with it.
@@ -103,7 +103,7 @@ def least_gas(run: Callable[[Call], Outcome], call: Call) -> tuple[int, Outcome]
         return 0, outcome
     low, high = outcome.gas_needed - 1, call.gas
     guess = min(high, (outcome.gas_needed + _CALL_STIPEND) * 64 // 63)
-    while high - low > high // 50:
+    while high - low > high // 20:
         if _suffices(run, replace(call, gas=guess)):
             high = guess
         else:
