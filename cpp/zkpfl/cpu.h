@@ -1,0 +1,11 @@
+#pragma once
+
+namespace zkpfl {
+
+// The one door for features that not every x86-64 processor has. Code for them lives in files
+// named *_avx2.cpp, compiled with the flags it needs and called only behind these questions.
+// ZKPFL_NO_VECTOR=1 in the environment answers no to all of them: results are the same, slower.
+
+bool has_avx2();
+
+}  // namespace zkpfl
