@@ -198,3 +198,39 @@ def test_blob_that_differs_from_the_proved_sum_is_named_and_replaced(
     assert result.job.trained == 1
     for trainer in network.trainers:
         assert ("not_delivered", "zk-node 1") in trainer.recorder.fault_codes()
+
+
+def test_submission_that_storage_lacks_excludes_only_its_trainer(
+    network: LiveNetwork, bundle: Bundle, hospitals: list[HospitalSplit], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trainer 0 streams its shares and commits on the ledger to a manifest that nobody can fetch."""
+    honest = trainer_role.TrainerRole._publish
+
+    def cheat(self: trainer_role.TrainerRole, submission: PreparedSubmission) -> bytes:
+        digest = honest(self, submission)
+        return bytes(32) if self._own_number == 0 else digest
+
+    monkeypatch.setattr(trainer_role.TrainerRole, "_publish", cheat)
+    job_id = start_job(network, bundle, hospitals[:3])
+    result = network.finish()
+
+    assert result.job.status is JobStatus.DONE
+    assert network.treasury.round(job_id, result.job.current_round).accepted == 0b110
+    for node in network.nodes:
+        assert ("not_delivered", "trainer 0") in node.recorder.fault_codes()
+
+
+def test_job_without_a_manifest_stops_no_other_job(
+    network: LiveNetwork, bundle: Bundle, hospitals: list[HospitalSplit]
+) -> None:
+    """An owner names the committee in a job that it never stored: nodes serve the next job all the same."""
+    network.start_owner(bundle)
+    assert network.owner is not None
+    network.owner.kill()
+    poisoned = network.treasury.job(1)
+    owner = network.client(network.owner_identity)
+    owner.create_job(replace(poisoned.terms, manifest=b"\x01" * 32), list(poisoned.committee))
+    job_id = start_job(network, bundle, hospitals[:3])
+    result = network.finish()
+    assert result.job.id == job_id
+    assert result.job.status is JobStatus.DONE

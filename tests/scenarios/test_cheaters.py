@@ -29,7 +29,7 @@ from zkpfl.protocol.messages import MessageKind, ShareMessage
 from zkpfl.protocol.plan import RoundPlan
 from zkpfl.protocol.shares import decode_matrix, encode_matrix
 from zkpfl.protocol.trainer import PreparedSubmission, SealedShare
-from zkpfl.protocol.zk_node import AggregateShare, NodeRound
+from zkpfl.protocol.zk_node import MAX_UPLOADS, AggregateShare, NodeRound
 from zkpfl.roles.journal import SqliteReleaseJournal
 
 MATRIX_NODE = 3
@@ -202,6 +202,16 @@ def test_another_trainers_name_or_a_stranger_is_refused(parties: Parties, plan: 
     foreign = stranger.submit(replace(plan, trainers=(stranger.trainers[0].address,)), 0, updates(1)[0])
     with pytest.raises(NotAuthorized):
         node.receive_share(foreign.shares[0].signed, foreign.commitments, foreign.shares[0].blob)
+
+
+def test_floods_of_shares_are_refused(parties: Parties, plan: RoundPlan) -> None:
+    submission = parties.submit(plan, 0, updates(1)[0])
+    node = parties.node_round(plan, 1)
+    for _ in range(MAX_UPLOADS):
+        deliver(submission, [node])
+    with pytest.raises(NotAuthorized, match="trainer 0"):
+        deliver(submission, [node])
+    assert node.report({0: submission.commitment_root}).accepted == 1
 
 
 def test_receipt_cannot_pass_as_a_share(parties: Parties, plan: RoundPlan) -> None:

@@ -30,6 +30,9 @@ from zkpfl.protocol.messages import MessageKind, ShareMessage, SignedMessage
 from zkpfl.protocol.plan import RoundPlan, bitmap_of, members_of
 from zkpfl.protocol.shares import decode_share, encode_matrix
 
+MAX_UPLOADS = 8
+"""Uploads of one trainer in one round; each may replace the one before, and each is kept in storage."""
+
 
 class ReleaseJournal(Protocol):
     """Durable memory of the one accepted set per round for which a node releases anything."""
@@ -104,12 +107,17 @@ class NodeRound:
         self._account = account
         self._encryption = encryption
         self._received: dict[int, _Received] = {}
+        self._uploads: dict[int, int] = {}
         self._verdict: Verdict | None = None
 
     def holds(self, trainer: int, commitment_root: bytes) -> bool:
         """Whether a share of trainer ``trainer`` under this commitment root is here."""
         received = self._received.get(trainer)
         return received is not None and received.commitment_root == commitment_root
+
+    def commitments(self, trainer: int) -> bytes:
+        """Compressed points of a trainer whose share is here."""
+        return self._received[trainer].points.encode()
 
     @property
     def has_reported(self) -> bool:
@@ -124,7 +132,7 @@ class NodeRound:
         WrongContext
             For another chain, contract, job, round or node, or after the check.
         NotAuthorized
-            The trainer has not joined the job.
+            The trainer has not joined the job, or has sent too many shares in this round.
         BadSignature
             Not signed by the trainer that it names.
         """
@@ -136,6 +144,9 @@ class NodeRound:
         if signed.kind is not MessageKind.SHARE:
             raise WrongContext(f"a {signed.kind.value.lower()} is not a share", party=party, field="kind")
         signed.require_signer(signed.message.trainer, party)
+        if self._uploads.get(trainer, 0) >= MAX_UPLOADS:
+            text = f"sent {MAX_UPLOADS} shares in this round already"
+            raise NotAuthorized(text, party=party, field="round")
         return trainer
 
     def receive_share(self, signed: SignedMessage, commitments: bytes, blob: bytes) -> SignedMessage:
@@ -167,6 +178,7 @@ class NodeRound:
         party = f"trainer {trainer}"
         points = decode_commitments(self.plan, commitments, message.commitment_root, party=party)
         rows = self._open_share(message, blob, party)
+        self._uploads[trainer] = self._uploads.get(trainer, 0) + 1
         self._received[trainer] = _Received(message.commitment_root, points, rows)
         return message.sign(MessageKind.RECEIPT, self._account)
 

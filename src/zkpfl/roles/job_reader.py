@@ -84,6 +84,13 @@ class JobReader:
             member_key=job.terms.member_key,
         )
 
+    def require_manifest(self, job: Job) -> None:
+        """Raise unless the job manifest is there and has a layout for every round of the job's terms."""
+        if job.terms.statistics:
+            self._layout(job, RoundKind.STATISTICS)
+        if job.terms.training_rounds:
+            self._layout(job, RoundKind.TRAINING)
+
     def _layout(self, job: Job, kind: RoundKind) -> Layout:
         layout = self.manifest.statistics if kind is RoundKind.STATISTICS else self.manifest.training
         party = f"owner of job {self.job_id}"

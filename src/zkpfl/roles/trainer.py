@@ -164,6 +164,7 @@ class TrainerRole:
             if job.status is not JobStatus.RECRUITING:
                 text = f"job {self._job_id} no longer recruits"
                 raise NotAuthorized(text, party=f"trainer 0x{address.hex()}", hint="join while it recruits")
+            self._reader.require_manifest(job)  # joining binds the stake until the job ends
             self._ledger.join(self._job_id)
             job = self._reader.job()
             self._report(RoleEvent("joined", self._job_id))

@@ -1,0 +1,258 @@
+"""What a zk-node does in one job: take shares, check and report, release its sum, attest the others'."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+
+from zkpfl.crypto.bls import (
+    BlsPublicKey,
+    BlsSecretKey,
+    aggregate_signatures,
+    attestation_digest,
+    signature_to_ledger,
+)
+from zkpfl.errors import BadSignature, NotDelivered, ProtocolFault, WrongContext, WrongPhase, ZkpflError
+from zkpfl.ledger.client import LedgerClient
+from zkpfl.ledger.records import Job, JobStatus, Phase, Round, Submission
+from zkpfl.protocol.aggregate import PublicAggregate
+from zkpfl.protocol.messages import SignedMessage
+from zkpfl.protocol.plan import bitmap_of, members_of
+from zkpfl.protocol.zk_node import NodeRound, ReleaseJournal
+from zkpfl.roles.events import Reporter, RoleEvent, fault_event
+from zkpfl.roles.identity import Identity
+from zkpfl.roles.job_reader import SEALING_OVERHEAD_BYTES, JobReader, registered_node
+from zkpfl.roles.loop import advance_if_due
+from zkpfl.rpc.client import NodeClient
+from zkpfl.rpc.handler import Attestation, UploadLimits
+from zkpfl.storage.store import Store
+
+PATIENCE_S = 0.3
+TURN_S = 1.0
+"""Each node leaves it this long to every one before it to send the common attestation."""
+PEER_TIMEOUT_S = 2.0
+
+
+@dataclass(frozen=True)
+class _Attested:
+    digest: bytes
+    valid: int
+    aggregate_root: bytes
+    signature: bytes
+    began: float
+
+
+class NodeDuty:
+    """The node's part in one job: the current round's state, and what has been done in it."""
+
+    def __init__(
+        self,
+        ledger: LedgerClient,
+        store: Store,
+        reader: JobReader,
+        identity: Identity,
+        bls: BlsSecretKey,
+        journal: ReleaseJournal,
+        node: int,
+        report: Reporter,
+    ) -> None:
+        self._ledger = ledger
+        self._store = store
+        self._reader = reader
+        self._identity = identity
+        self._bls = bls
+        self._journal = journal
+        self._node = node
+        self._report = report
+        self._lock = threading.RLock()
+        self._round: NodeRound | None = None
+        self._public: PublicAggregate | None = None
+        self._attested: _Attested | None = None
+        self._clients: dict[int, NodeClient] = {}
+
+    def close(self) -> None:
+        """Close the connections to peers."""
+        for client in self._clients.values():
+            client.close()
+
+    def admit(self, signed: SignedMessage) -> UploadLimits:
+        """How large the upload that a signed message announces may be; see `NodeRound.admit`."""
+        with self._lock:
+            state = self._round_state(self._reader.job())
+            state.admit(signed)
+        plan = state.plan
+        return UploadLimits(48 * plan.submission_points, plan.matrix_bytes + SEALING_OVERHEAD_BYTES)
+
+    def receive_share(self, signed: SignedMessage, commitments: bytes, blob: bytes) -> SignedMessage:
+        """Take a share and keep it in storage too; see `NodeRound.receive_share`."""
+        with self._lock:
+            receipt = self._round_state(self._reader.job()).receive_share(signed, commitments, blob)
+        # Whatever the trainer does with its copies, members find the commitments, and this node, after a
+        # crash, its share.
+        self._store.put(commitments)
+        self._store.put(blob)
+        return receipt
+
+    def attestation(self, number: int) -> Attestation:
+        """The node's signature for a round; `WrongPhase` until it has verified the posted proofs."""
+        with self._lock:
+            if self._attested is None or self._round is None or self._round.plan.context.round != number:
+                raise WrongPhase(f"round {number} is not attested here yet", party=f"zk-node {self._node}")
+            return Attestation(self._node, self._attested.digest, self._attested.signature)
+
+    def step(self) -> bool:
+        """Do what the round asks of this node now; returns whether the job has ended."""
+        job = self._reader.job()
+        if job.status.ended:
+            self._claim()
+            return True
+        if job.status is JobStatus.RUNNING:
+            with self._lock:
+                self._step_round(job)
+        advance_if_due(self._ledger, job, patience_s=PATIENCE_S * self._node)
+        return False
+
+    def _claim(self) -> None:
+        owed = self._ledger.owed(self._reader.job_id, self._identity.account.address)
+        if owed:
+            self._ledger.claim(self._reader.job_id)
+            self._report(RoleEvent("claimed", self._reader.job_id, fields={"amount": str(owed)}))
+
+    def _round_state(self, job: Job) -> NodeRound:
+        number = job.current_round
+        if self._round is None or self._round.plan.context.round != number:
+            plan = self._reader.plan(job, number, self._reader.round(number).kind)
+            self._round = NodeRound(plan, self._node, self._identity.account, self._identity.encryption)
+            self._public, self._attested = None, None
+        return self._round
+
+    def _step_round(self, job: Job) -> None:
+        state = self._round_state(job)
+        round_ = self._reader.round(job.current_round)
+        own = 1 << (self._node - 1)
+        if round_.phase is Phase.CHECK and not round_.reported & own:
+            self._check(state)
+        elif round_.phase is Phase.AGGREGATE and round_.quorum & own and not round_.delivered & own:
+            final = self._reader.round(job.current_round, finalized=True)
+            if final.phase is Phase.AGGREGATE:
+                self._release(state, final)
+        elif round_.phase is Phase.ATTEST:
+            self._attest(state, round_)
+
+    def _check(self, state: NodeRound) -> None:
+        """Check everything that was submitted, and report."""
+        context = state.plan.context
+        verdict = state.report(self._servable(state))
+        for fault in verdict.faults:
+            self._report(fault_event(fault, context.job, context.round))
+        self._ledger.report(context.job, context.round, verdict.accepted)
+        self._report(
+            RoleEvent("reported", context.job, context.round, {"accepted": verdict.accepted.bit_count()})
+        )
+
+    def _servable(self, state: NodeRound) -> dict[int, bytes]:
+        """Commitment roots of the submissions whose share is here and whose commitments members can fetch."""
+        context = state.plan.context
+        roots = {}
+        for trainer, submission in self._reader.submissions(context.round).items():
+            try:
+                self._obtain(state, trainer, submission)
+                roots[trainer] = submission.commitment_root
+            except ProtocolFault as fault:
+                self._report(fault_event(fault, context.job, context.round))
+        return roots
+
+    def _obtain(self, state: NodeRound, trainer: int, submission: Submission) -> None:
+        """Make sure that storage has what the submission names, and take the share if it was not streamed."""
+        plan, root = state.plan, submission.commitment_root
+        manifest = self._reader.submission(plan, trainer, submission.manifest)
+        commitments = self._reader.commitments(plan, trainer, manifest)
+        if not state.holds(trainer, root):
+            signed, blob = self._reader.share(plan, trainer, manifest, root, self._node)
+            state.receive_share(signed, commitments, blob)
+        elif state.commitments(trainer) != commitments:
+            raise NotDelivered(
+                "storage has other commitments than were streamed",
+                party=f"trainer {trainer}",
+                field="manifest",
+            )
+
+    def _release(self, state: NodeRound, round_: Round) -> None:
+        context = state.plan.context
+        if not state.has_reported:
+            state.report(self._servable(state))  # restarted since: the shares again, from storage
+        share = state.release(round_.accepted, self._journal)
+        blob_id = str(self._store.put(share.blob))
+        manifest = self._store.put(share.manifest(self._node, blob_id).to_bytes())
+        self._ledger.post_aggregate(context.job, context.round, share.share_root, manifest.digest)
+        self._report(RoleEvent("aggregate_posted", context.job, context.round, {"bytes": len(share.blob)}))
+
+    def _attest(self, state: NodeRound, round_: Round) -> None:
+        if self._attested is None:
+            self._attested = self._sign(state, round_)
+        # Those who delivered in this round are alive: they take turns, and are asked first.
+        alive = [index + 1 for index in members_of(self._attested.valid)]
+        others = [node for node in range(1, state.plan.committee.size + 1) if node not in alive]
+        turn = (alive + others).index(self._node)
+        if time.monotonic() < self._attested.began + TURN_S * turn:
+            return
+        signatures = {self._node: self._attested.signature}
+        for node in alive + others:
+            if len(signatures) == state.plan.committee.threshold:
+                break
+            if node != self._node and (signature := self._ask(state, node, self._attested)):
+                signatures[node] = signature
+        if len(signatures) < state.plan.committee.threshold:
+            return
+        context = state.plan.context
+        self._ledger.attest(
+            context.job,
+            context.round,
+            self._attested.aggregate_root,
+            self._attested.valid,
+            bitmap_of(node - 1 for node in signatures),
+            signature_to_ledger(aggregate_signatures(list(signatures.values()))),
+        )
+        self._report(RoleEvent("attested", context.job, context.round, {"signers": len(signatures)}))
+
+    def _sign(self, state: NodeRound, round_: Round) -> _Attested:
+        """Verify every posted proof and sign for those that hold."""
+        context = state.plan.context
+        public = self._public or self._reader.public_aggregate(state.plan, round_.accepted)
+        self._public = public
+        posts = self._reader.posts(context.round)
+        valid = []
+        for node in (index + 1 for index in members_of(round_.delivered)):
+            try:
+                public.require_proof(node, self._reader.aggregate_manifest(state.plan, node))
+                valid.append(node)
+            except ProtocolFault as fault:
+                self._report(fault_event(fault, context.job, context.round))
+        bitmap = bitmap_of(node - 1 for node in valid)
+        digest = attestation_digest(
+            context,
+            round_.accepted,
+            public.root,
+            bitmap,
+            [(posts[node].share_root, posts[node].manifest) for node in valid],
+        )
+        return _Attested(digest, bitmap, public.root, self._bls.sign(digest), time.monotonic())
+
+    def _ask(self, state: NodeRound, node: int, own: _Attested) -> bytes | None:
+        """A peer's signature over the same attestation; None if it has none yet or signed another."""
+        record = registered_node(self._ledger, state.plan.nodes[node - 1].address)
+        if node not in self._clients:
+            self._clients[node] = NodeClient(record.endpoint, party=f"zk-node {node}")
+        try:
+            reply = self._clients[node].attestation(state.plan.context, timeout_s=PEER_TIMEOUT_S)
+            if reply.digest != own.digest:
+                raise WrongContext("attests something else", party=f"zk-node {node}", field="digest")
+            if not BlsPublicKey.from_ledger(record.bls_key).verify(own.digest, reply.signature):
+                raise BadSignature("the attestation is not signed by its key", party=f"zk-node {node}")
+        except WrongPhase:
+            return None
+        except ZkpflError as error:
+            self._report(fault_event(error, state.plan.context.job, state.plan.context.round))
+            return None
+        return reply.signature
