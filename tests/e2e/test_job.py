@@ -37,3 +37,24 @@ def test_job_of_four_hospitals(
     # Money: everyone has been paid, nothing is left over but the stakes.
     stakes = 7 * STAKE
     assert network.treasury.token.balance(network.treasury.contract) - stakes <= 100 * MPC
+
+
+def test_job_for_statistics_alone(
+    network: LiveNetwork, bundle: Bundle, hospitals: list[HospitalSplit]
+) -> None:
+    """Secure statistics are a job without training rounds: exact sums, nobody's records leave."""
+    job_id = network.start_owner(bundle, training_rounds=0, max_trainers=3)
+    for hospital in hospitals[:3]:
+        network.start_trainer(job_id, hospital.train)
+
+    result = network.finish()
+
+    assert result.job.status is JobStatus.DONE
+    assert result.statistics is not None
+    pooled = np.concatenate([hospital.train.features for hospital in hospitals[:3]]).astype(np.float64)
+    assert result.statistics["count"] == len(pooled)
+    for name, column in zip(bundle.recipe.features, pooled.T, strict=True):
+        moments = result.statistics["features"][name]
+        np.testing.assert_allclose(
+            [moments["mean"], moments["std"]], [column.mean(), column.std()], atol=1e-4
+        )

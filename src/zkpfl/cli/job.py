@@ -143,12 +143,13 @@ def result(
     job: JobNumber,
     network: NetworkFile,
     job_key: JobKeyFile,
-    out: Annotated[Path, typer.Option(metavar="FILE", help="New file for the model, as safetensors.")],
+    out: ModelFile = None,
     json: Json = False,
 ) -> None:
-    """Rebuild the model from ledger and storage, checking every aggregate and checkpoint on the way."""
+    """Rebuild statistics and model from ledger and storage, checking every aggregate and checkpoint."""
     from zkpfl.cli.jobs import existing_job, job_result
     from zkpfl.cli.replay import replay
+    from zkpfl.learning.weights import checkpoint_bytes
     from zkpfl.roles.job_key import load_job_key
     from zkpfl.roles.network import Network
 
@@ -156,10 +157,13 @@ def result(
     where, key, output = Network.load(network), load_job_key(job_key), Output(json)
     ledger = where.connect(None)
     record = existing_job(ledger, job)
-    if record.checkpoint is None:
+    if out is not None and record.checkpoint is None:
         raise JobFailed(f"job {job} has no model yet", hint="its first training round has not been scored")
-    out.write_bytes(replay(ledger, where.open_store(), record, key, output))
-    output.result({**job_result(ledger, record), "model": str(out)})
+    member = replay(ledger, where.open_store(), record, key, output)
+    if out is not None:
+        out.write_bytes(checkpoint_bytes(member.model, member.weights))
+    result = {**job_result(ledger, record), "statistics": member.statistics}
+    output.result({**result, "model": str(out) if out else None})
 
 
 def _follow(
@@ -184,7 +188,8 @@ def _follow(
     if out is not None and ended.checkpoint is not None:
         out.write_bytes(ended.checkpoint)
     require_success(ended.job)
-    output.result({**job_result(ledger, ended.job), "model": str(out) if out else None})
+    result = {**job_result(ledger, ended.job), "statistics": ended.statistics}
+    output.result({**result, "model": str(out) if out else None})
 
 
 def _require_new(out: Path | None) -> None:

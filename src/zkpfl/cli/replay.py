@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from zkpfl.cli.output import Output
-from zkpfl.learning.weights import checkpoint_bytes
 from zkpfl.ledger.client import LedgerClient
 from zkpfl.ledger.records import Job
 from zkpfl.roles.events import fault_event
@@ -12,8 +11,8 @@ from zkpfl.roles.member import Member
 from zkpfl.storage.store import Store
 
 
-def replay(ledger: LedgerClient, store: Store, job: Job, job_key: bytes, output: Output) -> bytes:
-    """Decode every aggregate of a job and return its last scored checkpoint, safetensors.
+def replay(ledger: LedgerClient, store: Store, job: Job, job_key: bytes, output: Output) -> Member:
+    """Decode every aggregate of a job; returns the member that holds the model and the statistics.
 
     Raises
     ------
@@ -27,4 +26,4 @@ def replay(ledger: LedgerClient, store: Store, job: Job, job_key: bytes, output:
         lambda error: output(fault_event(error, job.id, None)),
     )
     member.catch_up(job)
-    return checkpoint_bytes(member.model, member.weights)
+    return member

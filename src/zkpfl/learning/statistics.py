@@ -8,7 +8,9 @@ all members standardise alike.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,10 +82,13 @@ class Standardizer:
 
     Parameters
     ----------
+    count
+        Records of all holders together.
     mean, std
         float64 ``[f]``; a feature whose variance is below the resolution of the fixed point has std 1.
     """
 
+    count: int
     mean: NDArray[np.float64]
     std: NDArray[np.float64]
 
@@ -114,7 +119,15 @@ class Standardizer:
             for first, second in zip(sums[1 : features + 1], sums[features + 1 :], strict=True)
         ]
         mean, std = np.array(pairs, dtype=np.float64).T
-        return cls(mean, std)
+        return cls(count, mean, std)
+
+    def describe(self, names: Sequence[str]) -> dict[str, Any]:
+        """Count, and mean and standard deviation by the name of each feature, for people and JSON."""
+        moments = zip(names, self.mean.tolist(), self.std.tolist(), strict=True)
+        return {
+            "count": self.count,
+            "features": {name: {"mean": mean, "std": std} for name, mean, std in moments},
+        }
 
     def apply(self, features: NDArray[np.floating]) -> NDArray[np.float32]:
         """Standardise ``[n, f]`` to float32 ``[n, f]``; raises ``InvalidData`` for another shape."""

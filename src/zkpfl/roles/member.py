@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -104,6 +105,13 @@ class Member:
         if number not in self._candidates:
             self._candidates = {number: self._compute(job, number, round_)}
         return self._candidates[number]
+
+    @property
+    def statistics(self) -> dict[str, Any] | None:
+        """The common statistics by name of the feature; None before the statistics round."""
+        if self.standardizer is None:
+            return None
+        return self.standardizer.describe(self.bundle.recipe.features)
 
     def standardized(self, records: Records) -> Records:
         """Records standardised by the common statistics, if the recipe asks for it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from typing import Any
 
 from zkpfl.crypto.sealing import member_key, seal, seal_to
 from zkpfl.crypto.transcript import Context
@@ -68,10 +69,13 @@ class JobResult:
         The job on the ledger.
     checkpoint
         safetensors of the last scored weights, confidential; None if no round was scored.
+    statistics
+        Common count, means and standard deviations; None without a statistics round.
     """
 
     job: Job
     checkpoint: bytes | None
+    statistics: dict[str, Any] | None
 
 
 class ModelOwnerRole:
@@ -137,7 +141,7 @@ class ModelOwnerRole:
         job = self._ledger.job(job_id)
         if job.status.ended:
             self._take_refund(job_id)
-        return JobResult(job, duty.checkpoint)
+        return JobResult(job, duty.checkpoint, duty.statistics)
 
     def _take_refund(self, job_id: int) -> None:
         owed = self._ledger.owed(job_id, self._identity.account.address)
@@ -163,6 +167,10 @@ class _OwnerDuty:
         self._granted: set[bytes] = set()
         self._stored = 0
         self.checkpoint: bytes | None = None
+
+    @property
+    def statistics(self) -> dict[str, Any] | None:
+        return self._member.statistics
 
     def step(self) -> bool:
         job = self._reader.job()
