@@ -29,6 +29,7 @@ $(VENV)/.installed: $(VENV)/.tools $(NATIVE)
 	touch $@
 
 bench: setup
+	$(BIN)/python -m pip install --quiet --no-build-isolation --editable '.[dev,digits,bench]'
 	$(BIN)/python -m pytest benchmarks --benchmark-only
 
 clean:

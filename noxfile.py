@@ -10,7 +10,10 @@ nox.options.stop_on_first_error = True
 
 STUB_ALLOWLIST = "cpp/bindings/stubtest-allowlist.txt"
 CPP = sorted(
-    str(path) for folder in ("cpp",) for path in Path(folder).rglob("*") if path.suffix in {".h", ".cpp"}
+    str(path)
+    for folder in ("cpp", "benchmarks")
+    for path in Path(folder).rglob("*")
+    if path.suffix in {".h", ".cpp"}
 )
 
 
@@ -26,6 +29,7 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """Mypy strict on the package, and the stub of the native module against the module."""
     session.run("mypy")
+    session.run("mypy", "-p", "benchmarks")
     session.run(
         "python", "-m", "mypy.stubtest", "zkpfl._core", "--allowlist", STUB_ALLOWLIST, env={"MYPYPATH": "src"}
     )

@@ -1,0 +1,1 @@
+"""Speed of every kernel beside its peers; see docs/benchmarks.md."""

@@ -1,0 +1,70 @@
+"""A round: time a role and stage, bytes a message, peak memory.
+
+``python -m benchmarks.bench_round --json`` runs sizes up to 2^20 parameters and 50 trainers, each in
+a process of its own; ``--largest`` adds 2^24.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+import pytest
+from pytest_benchmark.fixture import BenchmarkFixture
+
+from benchmarks.simulation import Costs, Round
+
+TRAINERS = (5, 10, 20, 50)
+LOG2_DIMENSIONS = (16, 17, 18, 19, 20)
+FEW_TRAINERS, SMALL = 5, 16
+
+
+@pytest.mark.parametrize("trainers", [2, 5])
+def test_round(benchmark: BenchmarkFixture, trainers: int) -> None:
+    costs = benchmark.pedantic(lambda: Round(1 << 14, trainers).run(), rounds=2)  # type: ignore[no-untyped-call]
+    benchmark.extra_info.update(asdict(costs))
+
+
+def sweep(
+    log2_dimensions: Sequence[int] = LOG2_DIMENSIONS, trainers: Sequence[int] = TRAINERS
+) -> list[Costs]:
+    """Costs by size at few trainers, and by trainers at a small size."""
+    cases = [(size, FEW_TRAINERS) for size in log2_dimensions]
+    cases += [(SMALL, count) for count in trainers if (SMALL, count) not in cases]
+    # A process each: what one case leaves in the allocator would hide the memory of the next.
+    with multiprocessing.get_context("spawn").Pool(1, maxtasksperchild=1) as pool:
+        return pool.starmap(_run, cases, chunksize=1)
+
+
+def table(costs: Sequence[Costs]) -> str:
+    """A text table, one line for each case, stage and message."""
+    lines = []
+    for cost in costs:
+        lines.append(f"d = {cost.dimension}, {cost.trainers} trainers")
+        for name, stage in cost.stages.items():
+            lines.append(f"  {name:<42}{1e3 * stage.seconds:>10.1f} ms{stage.memory / 2**20:>10.1f} MiB")
+        lines += [f"  {name:<42}{size:>10} bytes" for name, size in cost.messages.items()]
+    return "\n".join(lines)
+
+
+def _run(log2_dimension: int, trainers: int) -> Costs:
+    return Round(1 << log2_dimension, trainers).run()
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.bench_round", description=__doc__)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument("--largest", action="store_true", help="also 2^24 parameters")
+    options = parser.parse_args()
+    costs = sweep((*LOG2_DIMENSIONS, 24) if options.largest else LOG2_DIMENSIONS)
+    rows: list[dict[str, Any]] = [asdict(cost) for cost in costs]
+    print(json.dumps(rows, indent=1) if options.json else table(costs))
+
+
+if __name__ == "__main__":
+    main()

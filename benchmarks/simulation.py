@@ -1,0 +1,196 @@
+"""One round between simulated parties in one process: time and memory of each stage, bytes a message."""
+
+from __future__ import annotations
+
+import ctypes
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks import material
+from zkpfl.crypto.encoding import decode_mean, encode_update
+from zkpfl.crypto.sealing import EncryptionKey, generate_encryption_key
+from zkpfl.crypto.signatures import AccountKey
+from zkpfl.crypto.transcript import Context
+from zkpfl.errors import Equivocation
+from zkpfl.params import Committee
+from zkpfl.protocol.member import MemberRound
+from zkpfl.protocol.plan import CommitteeMember, RoundPlan
+from zkpfl.protocol.trainer import PreparedSubmission, SeededShares, prepare_submission
+from zkpfl.protocol.zk_node import AggregateShare, NodeRound
+
+Result = TypeVar("Result")
+COMMITTEE = Committee(3, 2)
+JUDGE = COMMITTEE.size
+"""The zk-node that is measured: the last one, which receives matrices and not seeds."""
+
+
+@dataclass
+class Stage:
+    """One stage: how often it ran, its least seconds, and the most bytes of memory that a run added."""
+
+    runs: int = 0
+    seconds: float = float("inf")
+    memory: int = 0
+
+
+@dataclass
+class Costs:
+    """What a round costs.
+
+    Parameters
+    ----------
+    stages
+        By role and stage.
+    messages
+        Bytes of each message.
+    """
+
+    dimension: int
+    trainers: int
+    stages: dict[str, Stage] = field(default_factory=dict)
+    messages: dict[str, int] = field(default_factory=dict)
+
+    def measure(self, stage: str, run: Callable[[], Result]) -> Result:
+        """Run a stage and record it."""
+        own = self.stages.setdefault(stage, Stage())
+        with _peak_memory() as added:
+            begin = time.perf_counter()
+            result = run()
+            own.seconds = min(own.seconds, time.perf_counter() - begin)
+        own.runs += 1
+        own.memory = max(own.memory, added())
+        return result
+
+
+class Memory:
+    """A release journal that is not durable."""
+
+    def __init__(self) -> None:
+        self._recorded: dict[Context, bytes] = {}
+
+    def record(self, context: Context, accepted_hash: bytes) -> None:
+        if self._recorded.setdefault(context, accepted_hash) != accepted_hash:
+            raise Equivocation("another set is recorded", party="zk-node", field="accepted")
+
+
+class Round:
+    """Trainers, a committee of three and a member, all honest.
+
+    Parameters
+    ----------
+    dimension
+        d.
+    trainers
+        n, at least 2.
+    """
+
+    def __init__(self, dimension: int, trainers: int) -> None:
+        self.costs = Costs(dimension, trainers)
+        self._accounts = [AccountKey.generate() for _ in range(trainers)]
+        self._node_accounts = [AccountKey.generate() for _ in range(COMMITTEE.size)]
+        self._node_keys = [generate_encryption_key() for _ in range(COMMITTEE.size)]
+        self._member_key: EncryptionKey = generate_encryption_key()
+        self._fixed_point = material.fixed_point(dimension)
+        members = zip(self._node_accounts, self._node_keys, strict=True)
+        self.plan = RoundPlan(
+            Context(1, bytes(20), job=1, round=1),
+            material.layout(dimension),
+            COMMITTEE,
+            tuple(CommitteeMember(account.address, key.public) for account, key in members),
+            tuple(account.address for account in self._accounts),
+            quorum=2,
+            member_key=self._member_key.public,
+        )
+        _ = self.plan.generators  # made once a job
+
+    def run(self) -> Costs:
+        """Run it, check the sum and return the costs."""
+        nodes = [
+            NodeRound(self.plan, j, self._node_accounts[j - 1], self._node_keys[j - 1])
+            for j in range(JUDGE - COMMITTEE.threshold + 1, JUDGE + 1)
+        ]
+        expected, roots = np.zeros(self.plan.layout.dimension, dtype=np.int64), {}
+        for number, account in enumerate(self._accounts):
+            integers, sent = self._train(number, account)
+            expected += integers
+            roots[number] = sent.commitment_root
+            for node in nodes:
+                self._deliver(node, sent)
+        shares = {node.node: self._release(node, roots) for node in nodes}
+        assert np.array_equal(self._decode(nodes[-1], shares), expected)
+        return self.costs
+
+    def _train(self, number: int, account: AccountKey) -> tuple[NDArray[np.int16], PreparedSubmission]:
+        measure, update = self.costs.measure, material.update(self.plan.layout.dimension, number)
+        seeded = measure("trainer: prepare seeded shares (offline)", partial(SeededShares, self.plan))
+        integers = measure(
+            "trainer: encode",
+            partial(encode_update, update, self._fixed_point, self.plan.rotation_seed, bytes([number]) * 32),
+        )
+        sent = measure(
+            "trainer: commit, share, seal",
+            partial(prepare_submission, self.plan, account, integers, seeded),
+        )
+        self.costs.messages["trainer: commitments"] = len(sent.commitments)
+        for share in sent.shares:
+            self.costs.messages[f"trainer: share to zk-node {share.signed.message.node}"] = len(share.blob)
+        return integers, sent
+
+    def _deliver(self, node: NodeRound, sent: PreparedSubmission) -> None:
+        share = sent.shares[node.node - 1]
+        run = partial(node.receive_share, share.signed, sent.commitments, share.blob)
+        self._measure_judge(node, "zk-node: receive and decode, a trainer", run)
+
+    def _release(self, node: NodeRound, roots: dict[int, bytes]) -> AggregateShare:
+        accepted = (1 << len(roots)) - 1
+        verdict = self._measure_judge(node, "zk-node: check all shares", partial(node.report, roots))
+        assert verdict.accepted == accepted
+        share = self._measure_judge(
+            node, "zk-node: aggregate and prove", partial(node.release, accepted, Memory())
+        )
+        self.costs.messages["zk-node: aggregate share"] = len(share.blob)
+        self.costs.messages["zk-node: proof"] = len(share.proof)
+        return share
+
+    def _measure_judge(self, node: NodeRound, stage: str, run: Callable[[], Result]) -> Result:
+        return self.costs.measure(stage, run) if node.node == JUDGE else run()
+
+    def _decode(self, node: NodeRound, shares: dict[int, AggregateShare]) -> NDArray[np.int64]:
+        measure = self.costs.measure
+        public = node.public_aggregate((1 << len(self._accounts)) - 1)
+        measure("anybody: sum the commitments", lambda: public.root)
+        member = MemberRound(public, self._member_key)
+        for number, share in shares.items():
+            manifest = share.manifest(number, "")
+            measure("anybody: verify a proof", partial(public.require_proof, number, manifest))
+            measure("member: verify a share", partial(member.accept_share, number, manifest, share.blob))
+        total = measure("member: decode the sum", member.total)
+        seed, count = self.plan.rotation_seed, len(self._accounts)
+        measure("member: mean update", partial(decode_mean, total, self._fixed_point, seed, count))
+        return total
+
+
+@contextmanager
+def _peak_memory() -> Iterator[Callable[[], int]]:
+    """Give a function that says by how many bytes the process grew at most; 0 where it is not Linux."""
+    reset = Path("/proc/self/clear_refs")
+    if not reset.exists():
+        yield lambda: 0
+        return
+    ctypes.CDLL(None).malloc_trim(0)  # what earlier stages freed would hide what this one takes
+    reset.write_text("5")
+    before = _status("VmRSS")
+    yield lambda: max(0, _status("VmHWM") - before)
+
+
+def _status(name: str) -> int:
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(name))
