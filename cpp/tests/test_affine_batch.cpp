@@ -91,4 +91,20 @@ TEST(portable_batches_add_points) { each_length(sums_are_right<PortableAdder>); 
 TEST(portable_batches_are_complete) { each_range(sums_are_right<PortableAdder>); }
 TEST(portable_batches_double_in_place) { a_point_doubles_itself<PortableAdder>(37); }
 
+#if defined(__x86_64__) && defined(__ELF__)
+
+TEST(vector_batches_add_points) {
+  if (has_avx2()) each_length(sums_are_right<VectorAdder>);
+}
+
+TEST(vector_batches_are_complete) {
+  if (has_avx2()) each_range(sums_are_right<VectorAdder>);
+}
+
+TEST(vector_batches_double_in_place) {
+  if (has_avx2()) a_point_doubles_itself<VectorAdder>(37);
+}
+
+#endif
+
 }  // namespace zkpfl::tests

@@ -3,6 +3,9 @@
 #include <blst.h>
 
 #include <cstddef>
+#include <cstdint>
+
+#include "zkpfl/cpu.h"
 
 namespace zkpfl {
 
@@ -36,5 +39,37 @@ struct PortableAdder {
   // Best with 256 additions or more.
   static void add(const Addition<Point>* additions, std::size_t count);
 };
+
+#if defined(__x86_64__) && defined(__ELF__)
+
+// On four numbers at a time, with AVX2 (fp4_avx2.h).
+struct VectorAdder {
+  // Limbs of 28 bits in Montgomery form with R = 2^392, below 1.01 p; the last word of x is 1 and
+  // all others are 0 at infinity.
+  struct alignas(64) Point {
+    std::uint32_t x[16], y[16];
+  };
+
+  static void import_points(Point* out, const blst_p1_affine* points, std::size_t count);
+  static void export_points(blst_p1_affine* out, const Point* points, std::size_t count);
+  static bool is_infinity(const Point& point) { return point.x[15] != 0; }
+  static Point infinity() {
+    Point point{};
+    point.x[15] = 1;
+    return point;
+  }
+  static void add(const Addition<Point>* additions, std::size_t count);
+};
+
+#endif
+
+// kernel(adder) with the fastest adder of this machine.
+template <typename Kernel>
+auto with_adder(const Kernel& kernel) {
+#if defined(__x86_64__) && defined(__ELF__)
+  if (has_avx2()) return kernel(VectorAdder{});
+#endif
+  return kernel(PortableAdder{});
+}
 
 }  // namespace zkpfl
