@@ -18,8 +18,8 @@ mode = sys.argv[1]
 if mode == "deaf":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 print("not JSON", flush=True)
-print(json.dumps({"event": "ready", "mode": mode}), flush=True)
 print("to the log", file=sys.stderr, flush=True)
+print(json.dumps({"event": "ready", "mode": mode}), flush=True)
 if mode == "fails":
     print(json.dumps({"error": {"code": "invalid_data", "message": "no records"}}), flush=True)
     sys.exit(4)
