@@ -7,6 +7,7 @@
 #include "arrays.h"
 #include "zkpfl/bytes.h"
 #include "zkpfl/fr.h"
+#include "zkpfl/fr_sum.h"
 
 namespace zkpfl::bindings {
 
@@ -36,19 +37,37 @@ inline void add_into(ScalarArray accumulator, const ScalarArray& array) {
   zkpfl::add_into(values, scalars(array), count);
 }
 
-inline ScalarArray linear_combination(const std::vector<ScalarArray>& rows,
-                                      const ScalarArray& coefficients) {
-  require(!rows.empty() && scalar_count(coefficients) == rows.size(), "one coefficient a row");
-  const std::size_t count = scalar_count(rows[0]);
+inline std::vector<const Scalar*> scalar_lists(const std::vector<ScalarArray>& rows) {
+  require(!rows.empty(), "at least one row");
   std::vector<const Scalar*> lists;
   for (const auto& row : rows) {
-    require(scalar_count(row) == count, "rows of scalars differ in length");
+    require(scalar_count(row) == scalar_count(rows[0]), "rows of scalars differ in length");
     lists.push_back(scalars(row));
   }
-  ScalarArray out(std::vector<py::ssize_t>(rows[0].shape(), rows[0].shape() + rows[0].ndim()));
+  return lists;
+}
+
+inline ScalarArray new_like(const ScalarArray& array) {
+  return ScalarArray(std::vector<py::ssize_t>(array.shape(), array.shape() + array.ndim()));
+}
+
+inline ScalarArray sum_scalars(const std::vector<ScalarArray>& rows) {
+  const auto lists = scalar_lists(rows);
+  ScalarArray out = new_like(rows[0]);
   Scalar* values = mutable_scalars(out);
   const py::gil_scoped_release unlocked;
-  zkpfl::linear_combination(values, lists, scalars(coefficients), count);
+  zkpfl::sum_scalars(values, lists, scalar_count(rows[0]));
+  return out;
+}
+
+inline ScalarArray linear_combination(const std::vector<ScalarArray>& rows,
+                                      const ScalarArray& coefficients) {
+  const auto lists = scalar_lists(rows);
+  require(scalar_count(coefficients) == rows.size(), "one coefficient a row");
+  ScalarArray out = new_like(rows[0]);
+  Scalar* values = mutable_scalars(out);
+  const py::gil_scoped_release unlocked;
+  zkpfl::linear_combination(values, lists, scalars(coefficients), scalar_count(rows[0]));
   return out;
 }
 
@@ -69,6 +88,7 @@ inline void bind_scalars(py::module_& m) {
   m.def("decode_scalars", &decode_scalars, py::arg("wire"));
   m.def("encode_scalars", &encode_scalars, py::arg("scalars").noconvert());
   m.def("add_into", &add_into, py::arg("accumulator").noconvert(), py::arg("scalars").noconvert());
+  m.def("sum_scalars", &sum_scalars, py::arg("rows"));
   m.def("linear_combination", &linear_combination, py::arg("rows").noconvert(),
         py::arg("coefficients").noconvert());
   m.def("accept_scalars", &accept_scalars, py::arg("blocks"), py::arg("wanted"));

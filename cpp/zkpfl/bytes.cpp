@@ -1,7 +1,7 @@
 #include "zkpfl/bytes.h"
 
 #include <algorithm>
-#include <cstring>
+#include <atomic>
 #include <limits>
 #include <mutex>
 
@@ -10,6 +10,15 @@
 namespace zkpfl {
 
 namespace {
+
+constexpr std::size_t kScalarGrain = 8192;  // less than a thread costs
+
+// Several threads look for the first fault.
+void lower(std::atomic<std::size_t>& least, std::size_t value) {
+  std::size_t seen = least;
+  while (value < seen && !least.compare_exchange_weak(seen, value)) {
+  }
+}
 
 // Why the bytes are no point of the subgroup, or nullptr.
 const char* decode_point(blst_p1_affine* out, const std::uint8_t* wire) {
@@ -29,20 +38,24 @@ const char* decode_point(blst_p1_affine* out, const std::uint8_t* wire) {
 }  // namespace
 
 void decode_scalars(Scalar* out, const std::uint8_t* wire, std::size_t count) {
-  for (std::size_t i = 0; i < count; ++i) {
-    blst_scalar value;
-    blst_scalar_from_bendian(&value, wire + kScalarBytes * i);
-    if (!blst_scalar_fr_check(&value)) throw InvalidScalar(i);
-    blst_uint64_from_scalar(out[i].limbs.data(), &value);
-  }
+  std::atomic<std::size_t> first_bad = count;
+  parallel_for(count, kScalarGrain, [&](std::size_t begin, std::size_t end) {
+    bool good = true;
+    for (std::size_t i = begin; i < end; ++i) {
+      out[i] = load_bendian(wire + kScalarBytes * i);
+      good &= is_below_order(out[i]);
+    }
+    if (good) return;
+    const Scalar* bad = std::find_if_not(out + begin, out + end, is_below_order);
+    lower(first_bad, static_cast<std::size_t>(bad - out));
+  });
+  if (first_bad < count) throw InvalidScalar(first_bad);
 }
 
 void encode_scalars(std::uint8_t* wire, const Scalar* scalars, std::size_t count) {
-  for (std::size_t i = 0; i < count; ++i) {
-    blst_scalar value;
-    blst_scalar_from_uint64(&value, scalars[i].limbs.data());
-    blst_bendian_from_scalar(wire + kScalarBytes * i, &value);
-  }
+  parallel_for(count, kScalarGrain, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) store_bendian(wire + kScalarBytes * i, scalars[i]);
+  });
 }
 
 G1Points decode_points(const std::uint8_t* wire, std::size_t count) {

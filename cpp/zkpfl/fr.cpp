@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <bit>
-#include <cstring>
 
 #include "zkpfl/parallel.h"
 
@@ -32,28 +31,14 @@ void add_into(Scalar* accumulator, const Scalar* x, std::size_t count) {
   });
 }
 
-void linear_combination(Scalar* out, const std::vector<const Scalar*>& rows,
-                        const Scalar* coefficients, std::size_t count) {
-  const std::vector<Multiplier> factors(coefficients, coefficients + rows.size());
-  parallel_for(count, kGrain, [&](std::size_t begin, std::size_t end) {
-    std::fill(out + begin, out + end, Scalar{});
-    for (std::size_t k = 0; k < rows.size(); ++k) {
-      for (std::size_t i = begin; i < end; ++i) out[i] = out[i] + factors[k] * rows[k][i];
-    }
-  });
-}
-
 std::size_t accept_scalars(Scalar* out, std::size_t wanted, const std::uint8_t* blocks,
                            std::size_t count) {
   std::size_t accepted = 0;
   for (std::size_t i = 0; i < count && accepted < wanted; ++i) {
-    std::uint8_t block[32];
-    std::memcpy(block, blocks + 32 * i, sizeof block);
-    block[0] &= 0x7f;
-    blst_scalar value;
-    blst_scalar_from_bendian(&value, block);
-    if (!blst_scalar_fr_check(&value)) continue;
-    blst_uint64_from_scalar(out[accepted++].limbs.data(), &value);
+    Scalar value = load_bendian(blocks + 32 * i);
+    value.limbs[3] &= ~std::uint64_t{0} >> 1;
+    out[accepted] = value;  // kept if the place moves on
+    accepted += is_below_order(value);
   }
   return accepted;
 }

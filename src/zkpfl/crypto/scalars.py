@@ -163,6 +163,27 @@ def random_short(count: int, source: RandomBytes = os.urandom) -> Scalars:
     return out
 
 
+def sum_scalars(rows: Scalars | Sequence[Scalars]) -> Scalars:
+    """Compute ``Σ_k rows[k]``, reduced once at the end: as fast as memory can be read.
+
+    Parameters
+    ----------
+    rows
+        Shape (k, ..., 4), or k ≥ 1 arrays of one shape (..., 4).
+
+    Returns
+    -------
+    Scalars
+        Shape (..., 4).
+
+    Raises
+    ------
+    InvalidParameter
+        If there are no rows or their shapes differ.
+    """
+    return _core.sum_scalars(_same_shape(rows))
+
+
 def linear_combination(rows: Scalars | Sequence[Scalars], coefficients: Scalars) -> Scalars:
     """Compute ``Σ_k coefficients[k]·rows[k]``.
 
@@ -183,9 +204,7 @@ def linear_combination(rows: Scalars | Sequence[Scalars], coefficients: Scalars)
     InvalidParameter
         If the shapes do not match.
     """
-    arrays = [_any_shape(row, "rows") for row in rows]
-    if not arrays or any(row.shape != arrays[0].shape for row in arrays):
-        raise InvalidParameter("must be one or more arrays of one shape", field="rows")
+    arrays = _same_shape(rows)
     factors = check_scalars(coefficients, (len(arrays),), field="coefficients")
     return _core.linear_combination(arrays, factors)
 
@@ -202,6 +221,13 @@ def add_into(accumulator: Scalars, scalars: Scalars) -> None:
         raise InvalidParameter("must be contiguous and writable", field="accumulator")
     total = _any_shape(accumulator, "accumulator")
     _core.add_into(total, check_scalars(scalars, total.shape[:-1], field="scalars"))
+
+
+def _same_shape(rows: Scalars | Sequence[Scalars]) -> list[Scalars]:
+    arrays = [_any_shape(row, "rows") for row in rows]
+    if not arrays or any(row.shape != arrays[0].shape for row in arrays):
+        raise InvalidParameter("must be one or more arrays of one shape", field="rows")
+    return arrays
 
 
 def _any_shape(array: Scalars, field: str) -> Scalars:

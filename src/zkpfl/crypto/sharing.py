@@ -19,6 +19,7 @@ from zkpfl.crypto.scalars import (
     from_int,
     linear_combination,
     random_short,
+    sum_scalars,
 )
 from zkpfl.errors import BadCommitment, InvalidParameter
 from zkpfl.params import Committee, Layout
@@ -273,8 +274,7 @@ def _combine(rows: Scalars, commitments: G1Array) -> _Combined:
 
 
 def _all_fit(parts: Sequence[_Combined], gens: Generators) -> bool:
-    ones = from_int([1] * len(parts))
-    row = linear_combination([part.row for part in parts], ones)
+    row = sum_scalars([part.row for part in parts])
     return commit_rows(row[np.newaxis], gens) == sum_arrays([part.commitment for part in parts])
 
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-
 from zkpfl.crypto.merkle import keccak256, share_root
 from zkpfl.crypto.points import G1Array
 from zkpfl.crypto.proofs import aggregation
-from zkpfl.crypto.scalars import Scalars, add_into
+from zkpfl.crypto.scalars import Scalars, sum_scalars
 from zkpfl.crypto.sealing import EncryptionKey, open_from, seal_to
 from zkpfl.crypto.sharing import ShareCheck, share_commitments
 from zkpfl.crypto.signatures import AccountKey
@@ -268,11 +266,7 @@ class NodeRound:
         return AggregateShare(root, public.root, blob, blob_hash, proof)
 
     def _sum_of_shares(self, accepted: int) -> Scalars:
-        layout = self.plan.layout
-        total = np.zeros((layout.packed_rows, layout.columns + 1, 4), dtype=np.uint64)
-        for trainer in members_of(accepted):
-            add_into(total, self._received[trainer].rows)
-        return total
+        return sum_scalars([self._received[trainer].rows for trainer in members_of(accepted)])
 
     def _commitments_to(self, points: G1Array) -> G1Array:
         return share_commitments(points, self.plan.layout, self.plan.committee, self.node)

@@ -17,6 +17,7 @@ from zkpfl.crypto.scalars import (
     linear_combination,
     random_scalars,
     random_short,
+    sum_scalars,
     to_int,
 )
 from zkpfl.errors import InvalidEncoding, InvalidParameter, InvalidScalar
@@ -50,6 +51,20 @@ def test_wrong_length_is_refused(size: int) -> None:
 
 def test_from_int_reduces() -> None:
     assert to_int(from_int([-1, ORDER, 3 * ORDER + 5])) == [ORDER - 1, 0, 5]
+
+
+@given(st.lists(st.tuples(st.integers(0, ORDER - 1), st.just(ORDER - 1)), min_size=1, max_size=9))
+def test_sum_scalars_is_arithmetic_mod_r(terms: list[tuple[int, int]]) -> None:
+    rows = from_int([x for term in terms for x in term]).reshape(len(terms), 2, 4)
+    expected = [sum(term[i] for term in terms) % ORDER for i in range(2)]
+    assert to_int(sum_scalars(rows)) == to_int(sum_scalars(list(rows))) == expected
+
+
+def test_sum_scalars_needs_rows_of_one_shape() -> None:
+    with pytest.raises(InvalidParameter, match="one shape"):
+        sum_scalars([])
+    with pytest.raises(InvalidParameter, match="one shape"):
+        sum_scalars([from_int([1]), from_int([1, 2])])
 
 
 @given(st.lists(st.tuples(*[st.integers(0, ORDER - 1)] * 3), min_size=1, max_size=5))
