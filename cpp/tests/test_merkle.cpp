@@ -1,7 +1,10 @@
+#include <algorithm>
+#include <cstdlib>
 #include <string_view>
 
 #include "check.h"
 #include "zkpfl/errors.h"
+#include "zkpfl/keccak_many.h"
 #include "zkpfl/merkle.h"
 #include "zkpfl/parallel.h"
 
@@ -37,6 +40,28 @@ TEST(keccak_does_not_depend_on_how_the_text_is_cut) {
     const Bytes all(text);
     CHECK(keccak256({all}) == keccak256({all.first(length / 3), all.subspan(length / 3)}));
   }
+}
+
+TEST(many_messages_hash_as_one_by_one) {
+  std::mt19937_64 rng(2);
+  std::vector<std::vector<std::uint8_t>> bodies;
+  for (const std::size_t length : {0, 1, 126, 127, 128, 135, 136, 137, 263, 264, 1000}) {
+    for (int repeat = 0; repeat < 6; ++repeat) bodies.push_back(random_bytes(rng, length));
+  }
+  std::shuffle(bodies.begin(), bodies.end(), rng);
+  for (const std::size_t prefix_length : {0, 1, 9}) {
+    std::vector<Message> messages;
+    for (const auto& body : bodies) messages.push_back({{9, 8, 7}, prefix_length, body});
+    std::vector<Digest> expected;
+    for (const Message& message : messages) {
+      expected.push_back(keccak256({Bytes(message.prefix).first(prefix_length), message.body}));
+    }
+    CHECK(keccak256_many(messages) == expected);
+    setenv("ZKPFL_NO_VECTOR", "1", 1);
+    CHECK(keccak256_many(messages) == expected);
+    unsetenv("ZKPFL_NO_VECTOR");
+  }
+  CHECK(keccak256_many({}).empty());
 }
 
 TEST(every_leaf_has_a_proof_and_no_other_place_accepts_it) {

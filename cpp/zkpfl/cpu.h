@@ -7,5 +7,7 @@ namespace zkpfl {
 // ZKPFL_NO_VECTOR=1 in the environment answers no to all of them: results are the same, slower.
 
 bool has_avx2();
+bool has_bmi2();  // with BMI1
+bool has_aes();   // with AVX2
 
 }  // namespace zkpfl

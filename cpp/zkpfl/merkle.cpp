@@ -1,7 +1,9 @@
 #include "zkpfl/merkle.h"
 
+#include <algorithm>
+
 #include "zkpfl/errors.h"
-#include "zkpfl/parallel.h"
+#include "zkpfl/keccak_many.h"
 
 namespace zkpfl {
 
@@ -20,10 +22,20 @@ std::array<std::uint8_t, 8> u64be(std::uint64_t value) {
 Digest node(const Digest& left, const Digest& right) { return keccak256({kNode, left, right}); }
 
 std::vector<Digest> next_level(const std::vector<Digest>& level) {
-  std::vector<Digest> next((level.size() + 1) / 2);
-  for (std::size_t i = 0; i < level.size() / 2; ++i) next[i] = node(level[2 * i], level[2 * i + 1]);
-  if (level.size() % 2 == 1) next.back() = level.back();
+  std::vector<Message> pairs;
+  for (std::size_t i = 0; i + 1 < level.size(); i += 2) {
+    pairs.push_back({{kNode[0]}, 1, {level[i].data(), 2 * sizeof(Digest)}});
+  }
+  std::vector<Digest> next = keccak256_many(pairs);
+  if (level.size() % 2 == 1) next.push_back(level.back());
   return next;
+}
+
+Message leaf_message(std::size_t index, Bytes leaf) {
+  Message message = {{kLeaf[0]}, 9, leaf};
+  const auto number = u64be(index);
+  std::copy(number.begin(), number.end(), message.prefix.begin() + 1);
+  return message;
 }
 
 Digest bind_count(std::size_t count, const Digest& top) {
@@ -35,14 +47,12 @@ Digest bind_count(std::size_t count, const Digest& top) {
 Digest merkle_leaf(std::size_t index, Bytes leaf) { return keccak256({kLeaf, u64be(index), leaf}); }
 
 std::vector<Digest> merkle_leaves(Bytes data, const std::vector<std::size_t>& ends) {
-  std::vector<Digest> leaves(ends.size());
-  parallel_for(leaves.size(), 64, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i) {
-      const std::size_t start = i == 0 ? 0 : ends[i - 1];
-      leaves[i] = merkle_leaf(i, data.subspan(start, ends[i] - start));
-    }
-  });
-  return leaves;
+  std::vector<Message> leaves;
+  for (std::size_t i = 0; i < ends.size(); ++i) {
+    const std::size_t start = i == 0 ? 0 : ends[i - 1];
+    leaves.push_back(leaf_message(i, data.subspan(start, ends[i] - start)));
+  }
+  return keccak256_many(leaves);
 }
 
 Digest merkle_root(const std::vector<Digest>& leaves) {
