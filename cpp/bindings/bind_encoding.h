@@ -18,6 +18,26 @@ inline double squared_norm(const FloatArray& v) {
   return zkpfl::squared_norm(values, count);
 }
 
+inline FloatArray scale(const FloatArray& v, double factor) {
+  FloatArray out(v.size());
+  float* scaled = out.mutable_data();
+  const float* values = v.data();
+  const auto count = static_cast<std::size_t>(v.size());
+  const py::gil_scoped_release unlocked;
+  zkpfl::scale(scaled, values, count, factor);
+  return out;
+}
+
+inline FloatArray mean(const IntegerArray<std::int64_t>& total, double scale, double submissions) {
+  FloatArray out(total.size());
+  float* means = out.mutable_data();
+  const std::int64_t* sums = total.data();
+  const auto count = static_cast<std::size_t>(total.size());
+  const py::gil_scoped_release unlocked;
+  zkpfl::mean(means, sums, count, scale, submissions);
+  return out;
+}
+
 // In place on v[start : start + length]: signs then transform, or with `inverse` the other order.
 inline void rotate_block(FloatArray v, std::size_t start, std::size_t length,
                          const py::bytes& signs, bool inverse) {
@@ -103,6 +123,8 @@ inline G1Array pack_points(const G1Array& lane_values, std::size_t lanes, std::s
 
 inline void bind_encoding(py::module_& m) {
   m.def("squared_norm", &squared_norm, py::arg("v").noconvert());
+  m.def("scale", &scale, py::arg("v").noconvert(), py::arg("factor"));
+  m.def("mean", &mean, py::arg("total").noconvert(), py::arg("scale"), py::arg("submissions"));
   m.def("rotate_block", &rotate_block, py::arg("v").noconvert(), py::arg("start"),
         py::arg("length"), py::arg("signs"), py::arg("inverse"));
   m.def("round_stochastic", &round_stochastic, py::arg("v").noconvert(), py::arg("scale"),

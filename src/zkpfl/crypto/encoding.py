@@ -48,13 +48,13 @@ def clip(update: FloatVector, clip_norm: float) -> FloatVector:
     InvalidUpdate
         If a value is not finite.
     """
-    values = _check_floats(update, "update")
+    values = _check_shape(update, "update")
     if not (math.isfinite(clip_norm) and clip_norm > 0):
         raise InvalidParameter(f"must be positive and finite, got {clip_norm}", field="clip_norm")
-    norm = math.sqrt(_core.squared_norm(values))
+    norm = math.sqrt(_require_finite(values, "update"))
     if norm <= clip_norm:
         return values.copy()
-    return (values.astype(np.float64) * (clip_norm / norm)).astype(np.float32)
+    return _core.scale(values, clip_norm / norm)
 
 
 def rotate(v: FloatVector, seed: bytes) -> FloatVector:
@@ -73,8 +73,7 @@ def rotate(v: FloatVector, seed: bytes) -> FloatVector:
         A new array of the same norm, up to rounding.
     """
     out = _check_floats(v, "v").copy()
-    for number, start, length in _passes(len(out)):
-        _core.rotate_block(out, start, length, _signs(seed, number, length), inverse=False)
+    _rotate_in_place(out, seed)
     return out
 
 
@@ -158,9 +157,9 @@ def encode_update(
     InvalidUpdate
         If the update is not finite, or (with probability below 2^-40) a rotated coordinate leaves the range.
     """
-    _check_floats(update, "update", fixed_point.dimension)
-    rotated = rotate(clip(update, fixed_point.clip_norm), rotation_seed)
-    return quantize(rotated, fixed_point, rounding_seed)
+    values = clip(_check_shape(update, "update", fixed_point.dimension), fixed_point.clip_norm)
+    _rotate_in_place(values, rotation_seed)
+    return quantize(values, fixed_point, rounding_seed)
 
 
 def decode_mean(
@@ -190,8 +189,7 @@ def decode_mean(
             f"expected {fixed_point.dimension} sums of at least one trainer, got {len(sums)} of {count}",
             field="total",
         )
-    mean = (sums.astype(np.float64) / fixed_point.scale) / count
-    return unrotate(mean.astype(np.float32), rotation_seed)
+    return unrotate(_core.mean(sums, fixed_point.scale, count), rotation_seed)
 
 
 def integer_layout(
@@ -336,6 +334,11 @@ def _passes(dimension: int) -> list[tuple[int, int, int]]:
     return [first] if size == dimension else [first, (1, dimension - size, size)]
 
 
+def _rotate_in_place(v: FloatVector, seed: bytes) -> None:
+    for number, start, length in _passes(len(v)):
+        _core.rotate_block(v, start, length, _signs(seed, number, length), inverse=False)
+
+
 def _signs(seed: bytes, number: int, length: int) -> bytes:
     return stream(seed, number)(-(-length // 8))
 
@@ -347,14 +350,26 @@ def _digits(value_bits: int) -> int:
 
 
 def _check_floats(v: FloatVector, field: str, dimension: int | None = None) -> FloatVector:
+    values = _check_shape(v, field, dimension)
+    _require_finite(values, field)
+    return values
+
+
+def _check_shape(v: FloatVector, field: str, dimension: int | None = None) -> FloatVector:
     if v.dtype != np.float32 or v.ndim != 1 or not len(v) or dimension not in (None, len(v)):
         length = "d" if dimension is None else dimension
         raise InvalidParameter(
             f"must be float32 of shape ({length},), got {v.dtype} of shape {v.shape}", field=field
         )
-    if not np.isfinite(v).all():
-        raise InvalidUpdate("must be finite", field=field, hint="lower the learning rate")
     return np.ascontiguousarray(v)
+
+
+def _require_finite(values: FloatVector, field: str) -> float:
+    """‖v‖², which is finite if every value is: squares of float32 do not overflow float64."""
+    squared_norm = _core.squared_norm(values)
+    if not math.isfinite(squared_norm):
+        raise InvalidUpdate("must be finite", field=field, hint="lower the learning rate")
+    return squared_norm
 
 
 def _check_integers(values: NDArray[np.int64], field: str) -> NDArray[np.int64]:
