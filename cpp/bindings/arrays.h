@@ -4,10 +4,12 @@
 #include <pybind11/pybind11.h>
 
 #include <cstdint>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <vector>
 
+#include "zkpfl/commitment_key.h"
 #include "zkpfl/g1.h"
 
 // How Python values reach the kernels: contiguity and length are checked here and only here.
@@ -24,6 +26,8 @@ using IntegerArray = py::array_t<Integer, py::array::c_style>;
 // What Python holds of G1: opaque, made only by decoding or by arithmetic.
 struct G1Array {
   G1Points points;
+  mutable std::shared_ptr<const CommitmentKey> key =
+      {};  // of points used as columns; needs the GIL
 };
 
 inline void require(bool condition, const char* message) {

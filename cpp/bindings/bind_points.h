@@ -81,29 +81,35 @@ inline G1Array hash_to_g1(const std::vector<py::bytes>& messages, const py::byte
   return {zkpfl::hash_to_g1(texts, domain)};
 }
 
-inline CommitmentKey commitment_key(const G1Array& columns, const G1Array& blinding) {
+// The key stays with the columns, so that its tables outlive the call.
+inline std::shared_ptr<const CommitmentKey> commitment_key(const G1Array& columns,
+                                                           const G1Array& blinding) {
   require(columns.points.size() > 0 && blinding.points.size() == 1, "columns, and one blinding");
-  return {columns.points, blinding.points[0]};
+  const blst_p1_affine& point = blinding.points[0];
+  if (!columns.key || !blst_p1_affine_is_equal(&columns.key->blinding, &point)) {
+    columns.key = std::make_shared<const CommitmentKey>(columns.points, point);
+  }
+  return columns.key;
 }
 
 inline G1Array commit_lanes(const IntegerArray<std::int16_t>& values, const ScalarArray& blindings,
                             const G1Array& columns, const G1Array& blinding) {
-  const CommitmentKey key = commitment_key(columns, blinding);
+  const auto key = commitment_key(columns, blinding);
   const auto count = static_cast<std::size_t>(values.size());
-  const std::size_t rows = (count + key.columns.size() - 1) / key.columns.size();
+  const std::size_t rows = (count + key->columns.size() - 1) / key->columns.size();
   require(scalar_count(blindings) == rows, "one blinding a lane row");
   const std::int16_t* integers = values.data();
   const py::gil_scoped_release unlocked;
-  return {commit_lanes_vartime(integers, count, scalars(blindings), key)};
+  return {commit_lanes_vartime(integers, count, scalars(blindings), *key)};
 }
 
 inline G1Array commit_rows(const ScalarArray& rows, const G1Array& columns,
                            const G1Array& blinding) {
-  const CommitmentKey key = commitment_key(columns, blinding);
-  const std::size_t width = key.columns.size() + 1;
+  const auto key = commitment_key(columns, blinding);
+  const std::size_t width = key->columns.size() + 1;
   require(scalar_count(rows) % width == 0, "rows of columns and one blinding");
   const py::gil_scoped_release unlocked;
-  return {commit_rows_vartime(scalars(rows), scalar_count(rows) / width, key)};
+  return {commit_rows_vartime(scalars(rows), scalar_count(rows) / width, *key)};
 }
 
 inline void bind_points(py::module_& m) {

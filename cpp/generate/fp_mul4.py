@@ -32,7 +32,6 @@ ROW_PRIME, LAST_PRIME, LAST_INVERSE, LIMB_MASK = "row_prime", "last_prime", "las
 
 def limbs(value: int) -> list[int]:
     """Split into limbs, lowest first."""
-    assert value < 2 ** (BITS * LIMBS)
     return [(value >> (BITS * i)) & MASK for i in range(LIMBS)]
 
 

@@ -120,6 +120,12 @@ void PortableAdder::export_points(blst_p1_affine* out, const Point* points, std:
   std::copy_n(points, count, out);
 }
 
+PortableAdder::Point PortableAdder::negated(const Point& point) {
+  Point out = point;
+  blst_fp_cneg(&out.y, &point.y, true);
+  return out;
+}
+
 void PortableAdder::add(const Addition<Point>* additions, std::size_t count) {
   for (std::size_t begin = 0; begin < count; begin += kChunk) {
     add_chunk(additions + begin, std::min(kChunk, count - begin));

@@ -34,6 +34,7 @@ struct PortableAdder {
   static void export_points(blst_p1_affine* out, const Point* points, std::size_t count);
   static bool is_infinity(const Point& point) { return blst_p1_affine_is_inf(&point); }
   static Point infinity() { return {}; }
+  static Point negated(const Point& point);
 
   // No target occurs twice, and none is the addend of another addition; its own addend it may be.
   // Best with 256 additions or more.
@@ -44,7 +45,7 @@ struct PortableAdder {
 
 // On four numbers at a time, with AVX2 (fp4_avx2.h).
 struct VectorAdder {
-  // Limbs of 28 bits in Montgomery form with R = 2^392, below 1.01 p; the last word of x is 1 and
+  // Limbs of 28 bits in Montgomery form with R = 2^392, below 2.01 p; the last word of x is 1 and
   // all others are 0 at infinity.
   struct alignas(64) Point {
     std::uint32_t x[16], y[16];
@@ -58,6 +59,7 @@ struct VectorAdder {
     point.x[15] = 1;
     return point;
   }
+  static Point negated(const Point& point);
   static void add(const Addition<Point>* additions, std::size_t count);
 };
 

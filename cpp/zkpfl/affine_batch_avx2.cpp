@@ -261,6 +261,20 @@ void VectorAdder::export_points(blst_p1_affine* out, const Point* points, std::s
   for (std::size_t i = 0; i < count; ++i) out[i] = export_point(points[i]);
 }
 
+VectorAdder::Point VectorAdder::negated(const Point& point) {
+  if (is_infinity(point)) return point;
+  Point out = point;
+  std::int64_t borrow = 0;
+  for (int j = 0; j < kLimbs; ++j) {
+    const auto twice = static_cast<std::int64_t>(2 * kPrime[j]);
+    const std::int64_t rest = twice - std::int64_t{point.y[j]} + borrow;
+    const bool top = j == kLimbs - 1;
+    out.y[j] = static_cast<std::uint32_t>(top ? rest : rest & std::int64_t{kLimbMask});
+    borrow = rest >> kLimbBits;
+  }
+  return out;
+}
+
 void VectorAdder::add(const Addition<Point>* additions, std::size_t count) {
   std::size_t begin = 0;
   for (std::size_t size; begin + 4 <= count; begin += size) {

@@ -101,6 +101,27 @@ G1Points hash_to_g1(const std::vector<std::vector<std::uint8_t>>& messages,
 G1Points commit_lanes_vartime(const std::int16_t* values, std::size_t count,
                               const Scalar* blindings, const CommitmentKey& key) {
   const std::size_t columns = key.columns.size();
+  const std::size_t rows = (count + columns - 1) / columns;
+  const FixedBase* table = key.table(signed_bits(values, count), rows);
+  if (table == nullptr) return commit_lanes_blst(values, count, blindings, key);
+  return to_affine(table->sums_vartime(rows, [&](std::int16_t* digits, std::size_t row) {
+    const std::size_t first = row * columns;
+    write_lane_digits(digits, table->shape(), values + first, std::min(columns, count - first),
+                      blindings[row]);
+  }));
+}
+
+G1Points commit_rows_vartime(const Scalar* values, std::size_t rows, const CommitmentKey& key) {
+  const FixedBase* table = key.table(kScalarBits, rows);
+  if (table == nullptr) return commit_rows_blst(values, rows, key);
+  return to_affine(table->sums_vartime(rows, [&](std::int16_t* digits, std::size_t row) {
+    write_scalar_digits(digits, table->shape(), values + row * (key.columns.size() + 1));
+  }));
+}
+
+G1Points commit_lanes_blst(const std::int16_t* values, std::size_t count, const Scalar* blindings,
+                           const CommitmentKey& key) {
+  const std::size_t columns = key.columns.size();
   const SignedRow signed_row(key.columns);
   std::vector<blst_p1> commitments((count + columns - 1) / columns);
   parallel_for(commitments.size(), 1, [&](std::size_t begin, std::size_t end) {
@@ -114,7 +135,7 @@ G1Points commit_lanes_vartime(const std::int16_t* values, std::size_t count,
   return to_affine(commitments);
 }
 
-G1Points commit_rows_vartime(const Scalar* values, std::size_t rows, const CommitmentKey& key) {
+G1Points commit_rows_blst(const Scalar* values, std::size_t rows, const CommitmentKey& key) {
   const std::size_t width = key.columns.size() + 1;
   PointPointers points = pointers(key.columns.data(), key.columns.size());
   points.push_back(&key.blinding);

@@ -3,15 +3,10 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "zkpfl/commitment_key.h"
 #include "zkpfl/g1.h"
 
 namespace zkpfl {
-
-// The generators of docs/spec.md §4: one for each column, and the one for blindings.
-struct CommitmentKey {
-  const G1Points& columns;
-  const blst_p1_affine& blinding;
-};
 
 // sum_i scalars[i] * points[i]; infinity for none. Time depends on the scalars' bit length and,
 // through the memory access of Pippenger's buckets, on their values.
@@ -23,10 +18,16 @@ G1Points hash_to_g1(const std::vector<std::vector<std::uint8_t>>& messages,
                     const std::vector<std::uint8_t>& dst);
 
 // out[row] = sum_c values[row, c] G_c + blindings[row] H for ceil(count / N) rows, zero padded.
+// With the key's tables (fixed_base.h), or row by row with blst as long as they do not pay.
 G1Points commit_lanes_vartime(const std::int16_t* values, std::size_t count,
                               const Scalar* blindings, const CommitmentKey& key);
 
 // out[row] = sum_c values[row, c] G_c + values[row, N] H for rows of N + 1 scalars.
 G1Points commit_rows_vartime(const Scalar* values, std::size_t rows, const CommitmentKey& key);
+
+// The same by blst's Pippenger, without tables.
+G1Points commit_lanes_blst(const std::int16_t* values, std::size_t count, const Scalar* blindings,
+                           const CommitmentKey& key);
+G1Points commit_rows_blst(const Scalar* values, std::size_t rows, const CommitmentKey& key);
 
 }  // namespace zkpfl
