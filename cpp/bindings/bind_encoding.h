@@ -53,12 +53,13 @@ inline void rotate_block(FloatArray v, std::size_t start, std::size_t length,
   if (inverse) flip_signs(block, bits, length);
 }
 
-inline py::tuple round_stochastic(const FloatArray& v, double scale, const py::bytes& stream,
-                                  int limit) {
+// Into `out`, which has the length of `v`.
+inline py::tuple round_stochastic(IntegerArray<std::int16_t> out, const FloatArray& v, double scale,
+                                  const py::bytes& stream, int limit) {
   const auto count = static_cast<std::size_t>(v.size());
+  require(out.size() == v.size(), "as many integers as values");
   require(size(stream) == 4 * count, "four bytes of randomness a coordinate");
   require(0 < limit && limit <= 32768, "a limit of 16 bits");
-  IntegerArray<std::int16_t> out(v.size());
   std::int16_t* integers = out.mutable_data();
   const float* values = v.data();
   Rounded result;
@@ -66,7 +67,7 @@ inline py::tuple round_stochastic(const FloatArray& v, double scale, const py::b
     const py::gil_scoped_release unlocked;
     result = zkpfl::round_stochastic(integers, values, count, scale, data(stream), limit);
   }
-  return py::make_tuple(std::move(out), result.squared_norm, result.outside);
+  return py::make_tuple(result.squared_norm, result.outside);
 }
 
 inline Lanes checked_lanes(std::size_t dimension, std::size_t columns, std::size_t lanes,
@@ -127,8 +128,8 @@ inline void bind_encoding(py::module_& m) {
   m.def("mean", &mean, py::arg("total").noconvert(), py::arg("scale"), py::arg("submissions"));
   m.def("rotate_block", &rotate_block, py::arg("v").noconvert(), py::arg("start"),
         py::arg("length"), py::arg("signs"), py::arg("inverse"));
-  m.def("round_stochastic", &round_stochastic, py::arg("v").noconvert(), py::arg("scale"),
-        py::arg("stream"), py::arg("limit"));
+  m.def("round_stochastic", &round_stochastic, py::arg("out").noconvert(), py::arg("v").noconvert(),
+        py::arg("scale"), py::arg("stream"), py::arg("limit"));
   m.def("pack", &pack<std::int16_t>, py::arg("values").noconvert(), py::arg("columns"),
         py::arg("lanes"), py::arg("width"));
   m.def("pack", &pack<std::int64_t>, py::arg("values").noconvert(), py::arg("columns"),

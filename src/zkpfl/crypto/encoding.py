@@ -7,6 +7,7 @@ float32 and float64 operations in a fixed order, without fused multiply-add.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import TypeAlias
 
 import numpy as np
@@ -26,6 +27,8 @@ MAX_ATTEMPTS = 64
 
 INTEGER_BITS = 48
 """Exact integers lie in ``[-2^47, 2^47)``."""
+
+_CHUNK = 1 << 14
 
 
 def clip(update: FloatVector, clip_norm: float) -> FloatVector:
@@ -114,10 +117,8 @@ def quantize(
         If a value is outside the range, or no attempt meets the norm bound.
     """
     values = _check_floats(v, "v", fixed_point.dimension)
-    limit = 1 << (fixed_point.value_bits - 1)
     for attempt in range(MAX_ATTEMPTS):
-        words = stream(rounding_seed, attempt)(4 * len(values))
-        integers, squared_norm, outside = _core.round_stochastic(values, fixed_point.scale, words, limit)
+        integers, squared_norm, outside = _round(values, fixed_point, stream(rounding_seed, attempt))
         if outside and not saturate:
             raise InvalidUpdate(
                 f"{outside} of {len(values)} coordinates leave the value range",
@@ -332,6 +333,20 @@ def _passes(dimension: int) -> list[tuple[int, int, int]]:
     size = 1 << (dimension.bit_length() - 1)
     first = (0, 0, size)
     return [first] if size == dimension else [first, (1, dimension - size, size)]
+
+
+def _round(
+    values: FloatVector, fixed_point: FixedPoint, words: Callable[[int], bytes]
+) -> tuple[NDArray[np.int16], int, int]:
+    """Integers, their squared norm and how many are outside; in chunks, so that words stay in the cache."""
+    out, limit = np.empty(len(values), dtype=np.int16), 1 << (fixed_point.value_bits - 1)
+    squared_norm = outside = 0
+    for start in range(0, len(values), _CHUNK):
+        chunk = slice(start, start + _CHUNK)
+        part, scale = values[chunk], fixed_point.scale
+        added, beyond = _core.round_stochastic(out[chunk], part, scale, words(4 * len(part)), limit)
+        squared_norm, outside = squared_norm + added, outside + beyond
+    return out, squared_norm, outside
 
 
 def _rotate_in_place(v: FloatVector, seed: bytes) -> None:
