@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
+from numpy.typing import NDArray
 from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks import material
@@ -20,9 +21,19 @@ ARKWORKS_ROWS = 4
 
 
 def commit(dimension: int, value_bits: int) -> Task:
+    """Integers over the whole range of their bits: the hardest."""
+    return _commit(material.integers(dimension, value_bits), value_bits)
+
+
+def commit_update(dimension: int, value_bits: int) -> Task:
+    """An encoded update: most integers are much smaller than the range."""
+    return _commit(material.encoded(dimension, value_bits), value_bits)
+
+
+def _commit(values: NDArray[np.int16], value_bits: int) -> Task:
     """Under zero blindings, so that the peers compute the same points."""
-    layout = material.layout(dimension, value_bits)
-    gens, values = material.gens(layout.columns), material.integers(dimension, value_bits)
+    layout = material.layout(len(values), value_bits)
+    gens = material.gens(layout.columns)
     blindings = np.zeros((layout.lane_rows, 4), dtype=np.uint64)
     rows = values.reshape(-1, layout.columns)[:BLST_ROWS]
     blst = Blst("values", gens.G.encode(), len(rows), rows.tobytes())
@@ -33,7 +44,7 @@ def commit(dimension: int, value_bits: int) -> Task:
 
     few = rows[:ARKWORKS_ROWS].tolist()
     return Task(
-        work=dimension,
+        work=len(values),
         run=lambda: commit_lanes(values, blindings, layout, gens),
         check=check,
         peers={
@@ -47,6 +58,7 @@ FIGURES = (
     Figure("commit 16-bit values", "value", partial(commit, value_bits=16)),
     Figure("commit 12-bit values", "value", partial(commit, value_bits=12)),
     Figure("commit 8-bit values", "value", partial(commit, value_bits=8)),
+    Figure("commit a 12-bit update", "value", partial(commit_update, value_bits=12)),
     Figure("commit 12-bit values, two threads", "value", partial(commit, value_bits=12), threads=2),
 )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from zkpfl.crypto.encoding import encode_update
 from zkpfl.crypto.generators import Generators, generators
 from zkpfl.crypto.points import G1Array
 from zkpfl.crypto.scalars import Scalars, random_scalars
@@ -37,6 +38,11 @@ def integers(dimension: int, value_bits: int, seed: int = 0) -> NDArray[np.int16
     """Integers over the whole range of ``value_bits``, int16 [d]: the hardest to commit to."""
     half = 1 << (value_bits - 1)
     return np.random.default_rng(seed).integers(-half, half, dimension, dtype=np.int16)
+
+
+def encoded(dimension: int, value_bits: int) -> NDArray[np.int16]:
+    """An update as a trainer encodes it, int16 [d]."""
+    return encode_update(update(dimension), fixed_point(dimension, value_bits), bytes(32), bytes(32))
 
 
 def scalars(*shape: int, seed: int = 0) -> Scalars:
