@@ -2,9 +2,8 @@
 
 #include <algorithm>
 #include <atomic>
-#include <limits>
-#include <mutex>
 
+#include "zkpfl/g1_subgroup.h"
 #include "zkpfl/parallel.h"
 
 namespace zkpfl {
@@ -35,6 +34,30 @@ const char* decode_point(blst_p1_affine* out, const std::uint8_t* wire) {
   return blst_p1_affine_in_g1(out) ? nullptr : "is not in the prime-order subgroup";
 }
 
+// Whether all bytes are points of the curve, perhaps outside the subgroup; then they are in `out`.
+bool all_on_curve(G1Points& out, const std::uint8_t* wire) {
+  std::atomic<bool> good = true;
+  parallel_for(out.size(), 8, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end && good; ++i) {
+      if (blst_p1_uncompress(&out[i], wire + kPointBytes * i) != BLST_SUCCESS) good = false;
+    }
+  });
+  return good;
+}
+
+void decode_one_by_one(G1Points& points, const std::uint8_t* wire) {
+  std::atomic<std::size_t> first_bad = points.size();
+  parallel_for(points.size(), 8, [&](std::size_t begin, std::size_t end) {
+    for (std::size_t i = begin; i < end; ++i) {
+      if (decode_point(&points[i], wire + kPointBytes * i) != nullptr) return lower(first_bad, i);
+    }
+  });
+  const std::size_t bad = first_bad;
+  if (bad < points.size()) {
+    throw InvalidPoint(bad, decode_point(&points[bad], wire + kPointBytes * bad));
+  }
+}
+
 }  // namespace
 
 void decode_scalars(Scalar* out, const std::uint8_t* wire, std::size_t count) {
@@ -60,19 +83,10 @@ void encode_scalars(std::uint8_t* wire, const Scalar* scalars, std::size_t count
 
 G1Points decode_points(const std::uint8_t* wire, std::size_t count) {
   G1Points points(count);
-  std::size_t bad = std::numeric_limits<std::size_t>::max();
-  const char* why = nullptr;
-  std::mutex first_mutex;
-  parallel_for(count, 8, [&](std::size_t begin, std::size_t end) {
-    for (std::size_t i = begin; i < end; ++i) {
-      const char* fault = decode_point(&points[i], wire + kPointBytes * i);
-      if (fault == nullptr) continue;
-      const std::lock_guard lock(first_mutex);
-      if (i < bad) bad = i, why = fault;
-      return;
-    }
-  });
-  if (why != nullptr) throw InvalidPoint(bad, why);
+  // The batch says only that some point is bad; one by one says which, and why.
+  const bool good =
+      count >= kSubgroupBatch && all_on_curve(points, wire) && all_in_subgroup(points);
+  if (!good) decode_one_by_one(points, wire);
   return points;
 }
 
