@@ -8,6 +8,7 @@
 #include "zkpfl/bytes.h"
 #include "zkpfl/fr.h"
 #include "zkpfl/fr_sum.h"
+#include "zkpfl/keystream.h"
 
 namespace zkpfl::bindings {
 
@@ -84,6 +85,20 @@ inline ScalarArray accept_scalars(const py::bytes& blocks, std::size_t wanted) {
   return out;
 }
 
+// None where the processor has no instructions for AES.
+inline py::object expand_seed(const py::bytes& seed, std::size_t rows, std::size_t width) {
+  require(size(seed) == 32, "a seed has 32 bytes");
+  ScalarArray out = new_scalars({static_cast<py::ssize_t>(rows), static_cast<py::ssize_t>(width)});
+  Scalar* values = mutable_scalars(out);
+  bool done;
+  {
+    const py::gil_scoped_release unlocked;
+    done = zkpfl::expand_seed(values, data(seed), rows, width);
+  }
+  if (!done) return py::none();
+  return out;
+}
+
 inline void bind_scalars(py::module_& m) {
   m.def("decode_scalars", &decode_scalars, py::arg("wire"));
   m.def("encode_scalars", &encode_scalars, py::arg("scalars").noconvert());
@@ -91,6 +106,7 @@ inline void bind_scalars(py::module_& m) {
   m.def("sum_scalars", &sum_scalars, py::arg("rows"));
   m.def("linear_combination", &linear_combination, py::arg("rows").noconvert(),
         py::arg("coefficients").noconvert());
+  m.def("expand_seed", &expand_seed, py::arg("seed"), py::arg("rows"), py::arg("width"));
   m.def("accept_scalars", &accept_scalars, py::arg("blocks"), py::arg("wanted"));
 }
 

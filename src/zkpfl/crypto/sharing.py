@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from zkpfl import _core
 from zkpfl.crypto.commitments import commit_rows, packed_commitments
 from zkpfl.crypto.generators import Generators, generators
-from zkpfl.crypto.keystream import stream
+from zkpfl.crypto.keystream import KEY_BYTES, stream
 from zkpfl.crypto.points import G1Array, combine_arrays, msm, sum_arrays
 from zkpfl.crypto.scalars import (
     ORDER,
@@ -42,6 +43,14 @@ def expand_seed(seed: bytes, rows: int, width: int) -> Scalars:
     Scalars
         Shape (rows, width, 4). Secret.
     """
+    if len(seed) != KEY_BYTES:
+        raise InvalidParameter(f"must be {KEY_BYTES} bytes, got {len(seed)}", field="seed")
+    expanded = _core.expand_seed(seed, rows, width)
+    return _expand_by_openssl(seed, rows, width) if expanded is None else expanded
+
+
+def _expand_by_openssl(seed: bytes, rows: int, width: int) -> Scalars:
+    """The same on processors without instructions for AES."""
     out = np.empty((rows, width, 4), dtype=np.uint64)
     for row in range(rows):
         out[row] = collect_scalars(stream(seed, row), width)

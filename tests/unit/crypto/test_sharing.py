@@ -67,6 +67,12 @@ def changed(share: Scalars, row: int, column: int = 3) -> Scalars:
     return bad
 
 
+@pytest.mark.parametrize("width", [0, 1, 7, 57, 64, 65, 200])
+def test_seeds_expand_alike_with_and_without_instructions_for_aes(width: int) -> None:
+    seed = os.urandom(32)
+    assert np.array_equal(expand_seed(seed, 3, width), sharing._expand_by_openssl(seed, 3, width))
+
+
 def test_seeds_expand_as_specified() -> None:
     seed = os.urandom(32)
     expanded = expand_seed(seed, 3, 40)
@@ -216,7 +222,7 @@ def test_split_wants_fresh_distinct_seeds() -> None:
     for seeds in ([], [bytes(32)] * 2, [bytes(32)]):
         with pytest.raises(InvalidParameter, match="seeds"):
             split(secret, seeds, Committee(5, 3))
-    with pytest.raises(InvalidParameter, match="key"):
+    with pytest.raises(InvalidParameter, match="32 bytes"):
         split(secret, [b"short"], Committee(3, 2))
 
 
