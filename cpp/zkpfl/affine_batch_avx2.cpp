@@ -119,12 +119,12 @@ void set_one(Fp4& out) {
   }
 }
 
-__m256i gather_target_x(Fp4& out, const Operation* o) {
-  return gather(out, o[0].target->x, o[1].target->x, o[2].target->x, o[3].target->x);
-}
-
-__m256i gather_addend_x(Fp4& out, const Operation* o) {
-  return gather(out, o[0].addend->x, o[1].addend->x, o[2].addend->x, o[3].addend->x);
+// The differences of x, and what it takes to unpack them.
+__m256i unpack_denominators(Fp4& out, const Operation* o) {
+  Packed differences[4];
+  for (int i = 0; i < 4; ++i)
+    differences[i] = difference(load(o[i].addend->x), load(o[i].target->x));
+  return unpack<For::kProducts>(out, differences);
 }
 
 void prefetch(const Operation* operations, std::size_t index, std::size_t count, bool with_y) {
@@ -138,17 +138,15 @@ void prefetch(const Operation* operations, std::size_t index, std::size_t count,
 }
 
 // prefixes[v] = product of the denominators before vector v; returns the whole product. False if
-// a point is infinite.
+// one point of a pair is infinite; if both are, the product is zero.
 bool multiply_denominators(Fp4* prefixes, Fp4& product, const Operation* operations,
                            std::size_t count) {
-  Fp4 ax, bx, denominator;
+  Fp4 denominator;
   __m256i infinite = _mm256_setzero_si256();
   set_one(product);
   for (std::size_t i = 0; i < count; i += 4) {
     prefetch(operations, i + kAhead, count, false);
-    infinite = _mm256_or_si256(infinite, gather_target_x(ax, operations + i));
-    infinite = _mm256_or_si256(infinite, gather_addend_x(bx, operations + i));
-    difference(denominator, bx, ax);
+    infinite = _mm256_or_si256(infinite, unpack_denominators(denominator, operations + i));
     prefixes[i / 4] = product;
     zkpfl_fp_mul4(&product, &denominator, &product);
   }
@@ -156,38 +154,45 @@ bool multiply_denominators(Fp4* prefixes, Fp4& product, const Operation* operati
 }
 
 // The line through both points meets the curve in a third; reflected, that is the sum.
-void add_four(const Operation* o, const Fp4& ax, const Fp4& bx, const Fp4& inverse) {
-  Fp4 ay, by, rise, slope, x, y;
-  gather(ay, o[0].target->y, o[1].target->y, o[2].target->y, o[3].target->y);
-  gather(by, o[0].addend->y, o[1].addend->y, o[2].addend->y, o[3].addend->y);
-  const __m256i signs = _mm256_set_epi64x(-o[3].negate, -o[2].negate, -o[1].negate, -o[0].negate);
-  signed_difference(rise, by, signs, ay);
+void add_four(const Operation* o, const Fp4& inverse) {
+  Fp4 ax, bx, ay, rise, slope, x, y;
+  Packed a[4], b[4];
+  for (int i = 0; i < 4; ++i) {
+    a[i] = load(o[i].target->y);
+    b[i] = difference(signed_by(load(o[i].addend->y), o[i].negate), a[i]);
+  }
+  unpack<For::kAnything>(ay, a);
+  unpack<For::kProducts>(rise, b);
   zkpfl_fp_mul4(&slope, &rise, &inverse);
   zkpfl_fp_sqr4(&x, &slope);
+  for (int i = 0; i < 4; ++i) {
+    a[i] = load(o[i].target->x);
+    b[i] = load(o[i].addend->x);
+  }
+  unpack<For::kAnything>(ax, a);
+  unpack<For::kAnything>(bx, b);
   reduced_difference(x, x, ax, bx);
   difference(rise, ax, x);
   zkpfl_fp_mul4(&y, &rise, &slope);
   reduced_difference(y, y, ay);
-  scatter(x, o[0].target->x, o[1].target->x, o[2].target->x, o[3].target->x);
-  scatter(y, o[0].target->y, o[1].target->y, o[2].target->y, o[3].target->y);
+  store(x, {o[0].target->x, o[1].target->x, o[2].target->x, o[3].target->x});
+  store(y, {o[0].target->y, o[1].target->y, o[2].target->y, o[3].target->y});
 }
 
 // Up to kChunk additions, a multiple of four; false, with nothing changed, if a point is infinite
 // or two have the same x.
 bool add_distinct(const Operation* operations, std::size_t count) {
   Fp4 prefixes[kVectors];
-  Fp4 inverse, own, ax, bx, denominator;
+  Fp4 inverse, own, denominator;
   if (!multiply_denominators(prefixes, inverse, operations, count)) return false;
   if (!invert_lanes(inverse)) return false;
   for (std::size_t i = count; i > 0;) {
     i -= 4;
     prefetch(operations, i - kAhead, count, true);
-    gather_target_x(ax, operations + i);
-    gather_addend_x(bx, operations + i);
     zkpfl_fp_mul4(&own, &inverse, &prefixes[i / 4]);
-    difference(denominator, bx, ax);
+    unpack_denominators(denominator, operations + i);
     zkpfl_fp_mul4(&inverse, &denominator, &inverse);
-    add_four(operations + i, ax, bx, own);
+    add_four(operations + i, own);
   }
   return true;
 }

@@ -65,64 +65,106 @@ inline __m256i load(const std::uint64_t (&lanes)[4]) {
   return _mm256_load_si256(reinterpret_cast<const __m256i*>(lanes));
 }
 
-// Limbs of one number, 16 words of 32 bits; the last two are padding.
+// One number as it lies in memory: 14 limbs in 32-bit words, and two words of padding.
 using Words = std::uint32_t[16];
 
-inline __m256i load_words(const Words& words, int first) {
-  return _mm256_cvtepu32_epi64(_mm_load_si128(reinterpret_cast<const __m128i*>(words + first)));
+struct Packed {
+  __m256i half[2];
+};
+
+inline Packed load(const Words& words) {
+  const auto* halves = reinterpret_cast<const __m256i*>(words);
+  return {{_mm256_load_si256(halves), _mm256_load_si256(halves + 1)}};
 }
 
-// Transposes four numbers into vectors; returns their last words of padding.
-inline __m256i gather(Fp4& out, const Words& a, const Words& b, const Words& c, const Words& d) {
-  __m256i padding = _mm256_setzero_si256();
-#pragma GCC unroll 4
-  for (int q = 0; q < 16; q += 4) {
-    const __m256i w0 = load_words(a, q), w1 = load_words(b, q);
-    const __m256i w2 = load_words(c, q), w3 = load_words(d, q);
-    const __m256i even_ab = _mm256_unpacklo_epi64(w0, w1), odd_ab = _mm256_unpackhi_epi64(w0, w1);
-    const __m256i even_cd = _mm256_unpacklo_epi64(w2, w3), odd_cd = _mm256_unpackhi_epi64(w2, w3);
-    out.limb[q] = _mm256_permute2x128_si256(even_ab, even_cd, 0x20);
-    out.limb[q + 1] = _mm256_permute2x128_si256(odd_ab, odd_cd, 0x20);
-    if (q < 12) out.limb[q + 2] = _mm256_permute2x128_si256(even_ab, even_cd, 0x31);
-    const __m256i last = _mm256_permute2x128_si256(odd_ab, odd_cd, 0x31);
-    if (q < 12) out.limb[q + 3] = last;
-    if (q == 12) padding = last;
+struct alignas(32) PackedConstant {
+  Words words;
+};
+
+constexpr PackedConstant packed(const Constant& constant) {
+  PackedConstant out{};
+  for (int j = 0; j < kLimbs; ++j) out.words[j] = static_cast<std::uint32_t>(constant.limb[j][0]);
+  return out;
+}
+
+constexpr PackedConstant kPackedRoom = packed(kRoom);
+
+// b - a, raw, of carried numbers. Raw limbs still fit the words, so that this is the place to
+// subtract: half as many instructions as on unpacked ones.
+inline Packed difference(const Packed& b, const Packed& a) {
+  const Packed room = load(kPackedRoom.words);
+  Packed out;
+  for (int h = 0; h < 2; ++h) {
+    out.half[h] = _mm256_sub_epi32(_mm256_add_epi32(b.half[h], room.half[h]), a.half[h]);
   }
-  return padding;
+  return out;
 }
 
-// The inverse of gather, with padding of zeros.
-inline void scatter(const Fp4& in, Words& a, Words& b, Words& c, Words& d) {
+// -b if `negate` is set; limbs may be negative until something raw is added.
+inline Packed signed_by(const Packed& b, bool negate) {
+  const __m256i sign = _mm256_set1_epi32(-static_cast<int>(negate));
+  Packed out;
+  for (int h = 0; h < 2; ++h) {
+    out.half[h] = _mm256_sub_epi32(_mm256_xor_si256(b.half[h], sign), sign);
+  }
+  return out;
+}
+
+// What the limbs are good for: a product ignores the upper halves of its operands' lanes.
+enum class For { kProducts, kAnything };
+
+// Transposes four numbers into vectors. Returns their padding: zero if all of it is.
+template <For kUse>
+inline __m256i unpack(Fp4& out, const Packed (&in)[4]) {
+  __m256i pairs[8];
+  for (int h = 0; h < 2; ++h) {
+    const __m256i even01 = _mm256_unpacklo_epi64(in[0].half[h], in[1].half[h]);
+    const __m256i odd01 = _mm256_unpackhi_epi64(in[0].half[h], in[1].half[h]);
+    const __m256i even23 = _mm256_unpacklo_epi64(in[2].half[h], in[3].half[h]);
+    const __m256i odd23 = _mm256_unpackhi_epi64(in[2].half[h], in[3].half[h]);
+    pairs[4 * h] = _mm256_permute2x128_si256(even01, even23, 0x20);
+    pairs[4 * h + 1] = _mm256_permute2x128_si256(odd01, odd23, 0x20);
+    pairs[4 * h + 2] = _mm256_permute2x128_si256(even01, even23, 0x31);
+    pairs[4 * h + 3] = _mm256_permute2x128_si256(odd01, odd23, 0x31);
+  }
   const __m256i zero = _mm256_setzero_si256();
-#pragma GCC unroll 4
-  for (int q = 0; q < 16; q += 4) {
-    const __m256i second = q < 12 ? in.limb[q + 2] : zero, third = q < 12 ? in.limb[q + 3] : zero;
-    const __m256i low = _mm256_or_si256(in.limb[q], _mm256_slli_epi64(in.limb[q + 1], 32));
-    const __m256i high = _mm256_or_si256(second, _mm256_slli_epi64(third, 32));
-    const __m256i ac = _mm256_unpacklo_epi64(low, high), bd = _mm256_unpackhi_epi64(low, high);
-    _mm_store_si128(reinterpret_cast<__m128i*>(a + q), _mm256_castsi256_si128(ac));
-    _mm_store_si128(reinterpret_cast<__m128i*>(b + q), _mm256_castsi256_si128(bd));
-    _mm_store_si128(reinterpret_cast<__m128i*>(c + q), _mm256_extracti128_si256(ac, 1));
-    _mm_store_si128(reinterpret_cast<__m128i*>(d + q), _mm256_extracti128_si256(bd, 1));
+#pragma GCC unroll 7
+  for (int j = 0; j < kLimbs / 2; ++j) {
+    const bool clear = kUse == For::kAnything;
+    out.limb[2 * j] = clear ? _mm256_blend_epi32(pairs[j], zero, 0xaa) : pairs[j];
+    out.limb[2 * j + 1] = _mm256_srli_epi64(pairs[j], 32);
+  }
+  return pairs[7];
+}
+
+// The inverse of unpack, into memory, with padding of zeros.
+inline void store(const Fp4& in, std::uint32_t* const (&out)[4]) {
+  __m256i pairs[8];
+#pragma GCC unroll 7
+  for (int j = 0; j < kLimbs / 2; ++j) {
+    pairs[j] = _mm256_or_si256(in.limb[2 * j], _mm256_slli_epi64(in.limb[2 * j + 1], 32));
+  }
+  pairs[7] = _mm256_setzero_si256();
+  for (int h = 0; h < 2; ++h) {
+    const __m256i ac0 = _mm256_unpacklo_epi64(pairs[4 * h], pairs[4 * h + 1]);
+    const __m256i bd0 = _mm256_unpackhi_epi64(pairs[4 * h], pairs[4 * h + 1]);
+    const __m256i ac1 = _mm256_unpacklo_epi64(pairs[4 * h + 2], pairs[4 * h + 3]);
+    const __m256i bd1 = _mm256_unpackhi_epi64(pairs[4 * h + 2], pairs[4 * h + 3]);
+    const __m256i whole[4] = {
+        _mm256_permute2x128_si256(ac0, ac1, 0x20), _mm256_permute2x128_si256(bd0, bd1, 0x20),
+        _mm256_permute2x128_si256(ac0, ac1, 0x31), _mm256_permute2x128_si256(bd0, bd1, 0x31)};
+    for (int i = 0; i < 4; ++i) {
+      _mm256_store_si256(reinterpret_cast<__m256i*>(out[i] + 8 * h), whole[i]);
+    }
   }
 }
 
-// a - b, raw, of carried numbers below 2.01 p.
+// a - b, raw, of carried numbers.
 inline void difference(Fp4& out, const Fp4& a, const Fp4& b) {
 #pragma GCC unroll 14
   for (int j = 0; j < kLimbs; ++j) {
     const __m256i above = _mm256_add_epi64(a.limb[j], load(kRoom.limb[j]));
     out.limb[j] = _mm256_sub_epi64(above, b.limb[j]);
-  }
-}
-
-// b - a where `signs` is 0 and -b - a where it is -1; raw, of carried numbers.
-inline void signed_difference(Fp4& out, const Fp4& b, __m256i signs, const Fp4& a) {
-#pragma GCC unroll 14
-  for (int j = 0; j < kLimbs; ++j) {
-    const __m256i signed_b = _mm256_sub_epi64(_mm256_xor_si256(b.limb[j], signs), signs);
-    const __m256i above = _mm256_sub_epi64(load(kRoom.limb[j]), a.limb[j]);
-    out.limb[j] = _mm256_add_epi64(above, signed_b);
   }
 }
 
