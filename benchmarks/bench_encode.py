@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks import material
 from benchmarks.figures import Figure, Peer, Task, timed
-from benchmarks.peers import numpy_encoding
+from benchmarks.peers import flower, numpy_encoding
 from benchmarks.peers.native import reading
 from benchmarks.running import run_figure
 from zkpfl.crypto.encoding import clip, encode_update, pack, quantize, rotate, unpack_sum
@@ -72,7 +73,8 @@ def encoding(dimension: int) -> Task:
         # A norm that differs in its last bit may move a coordinate across the threshold of its coin.
         assert np.count_nonzero(integers != expected) <= dimension // 1000
 
-    return _task(dimension, run, check, timed(in_numpy, check))
+    task = _task(dimension, run, check, timed(in_numpy, check))
+    return replace(task, peers={**task.peers, **flower.quantizing(update, 1.0, 12)})
 
 
 def packing(dimension: int) -> Task:

@@ -9,7 +9,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks import material
 from benchmarks.figures import Figure, Peer, Task, timed
-from benchmarks.peers import python_field
+from benchmarks.peers import flower, python_field
 from benchmarks.peers.native import reading
 from benchmarks.running import run_figure
 from zkpfl.crypto.keystream import stream
@@ -89,7 +89,10 @@ def expand(dimension: int) -> Task:
     size = 32 * rows * width
     key_stream = Peer(rows * width, timed(lambda: stream(SEED, 0)(size), lambda out: _same_size(out, size)))
     return Task(
-        rows * width, lambda: expand_seed(SEED, rows, width), _first(expected), {"AES-256-CTR": key_stream}
+        rows * width,
+        lambda: expand_seed(SEED, rows, width),
+        _first(expected),
+        {"AES-256-CTR": key_stream, **flower.masking(rows * width)},
     )
 
 
