@@ -73,36 +73,73 @@ void sums_are_right(const std::vector<Pair>& pairs) {
 }
 
 template <typename Adder>
-void a_point_doubles_itself(std::size_t count) {
-  std::vector<typename Adder::Point> points(count);
+void points_double(std::size_t count) {
+  std::vector<typename Adder::Point> points(count), same(count);
   std::vector<Addition<typename Adder::Point>> additions;
-  G1Points once(count), twice(count);
+  G1Points once(count), twice(count), sums(count);
   for (std::size_t i = 0; i < count; ++i) once[i] = multiple_of_generator(i);
   Adder::import_points(points.data(), once.data(), count);
+  same = points;
   for (auto& point : points) additions.push_back({&point, &point, false});
   Adder::add(additions.data(), count);
-  Adder::export_points(twice.data(), points.data(), count);
-  CHECK(same_points(twice, sum_points({&once, &once})));
+  Adder::twice(same.data(), count);
+  Adder::export_points(sums.data(), points.data(), count);
+  Adder::export_points(twice.data(), same.data(), count);
+  CHECK(same_points(sums, sum_points({&once, &once})));
+  CHECK(same_points(twice, sums));
+}
+
+// Sums of sums, and negatives of them: numbers as large as they become.
+template <typename Adder>
+void long_chains_stay_right() {
+  std::mt19937_64 rng(23);
+  constexpr std::size_t kCount = 64;
+  G1Points expected(kCount), got(kCount);
+  for (auto& point : expected) point = multiple_of_generator(rng());
+  const G1Points addends = expected;
+  std::vector<typename Adder::Point> sums(kCount), points(kCount);
+  Adder::import_points(sums.data(), expected.data(), kCount);
+  points = sums;
+  for (std::size_t round = 0; round < 50; ++round) {
+    std::vector<Addition<typename Adder::Point>> additions;
+    G1Points shifted(kCount);
+    for (std::size_t i = 0; i < kCount; ++i) {
+      const std::size_t j = (i + round + 1) % kCount;
+      const bool negate = rng() % 2 == 0;
+      additions.push_back({&sums[i], &points[j], negate});
+      shifted[i] = negate ? negated(addends[j]) : addends[j];
+    }
+    Adder::add(additions.data(), kCount);
+    Adder::twice(sums.data(), kCount);
+    for (auto& sum : sums) Adder::negate(sum);
+    expected = sum_points({&expected, &shifted});
+    expected = sum_points({&expected, &expected});
+    for (auto& point : expected) point = negated(point);
+    Adder::export_points(got.data(), sums.data(), kCount);
+    CHECK(same_points(got, expected));
+  }
+}
+
+template <typename Adder>
+void adds_points() {
+  each_length(sums_are_right<Adder>);
+  each_range(sums_are_right<Adder>);
+  for (const std::size_t count : {1, 3, 8, 37, 600}) points_double<Adder>(count);
+  long_chains_stay_right<Adder>();
 }
 
 }  // namespace
 
-TEST(portable_batches_add_points) { each_length(sums_are_right<PortableAdder>); }
-TEST(portable_batches_are_complete) { each_range(sums_are_right<PortableAdder>); }
-TEST(portable_batches_double_in_place) { a_point_doubles_itself<PortableAdder>(37); }
+TEST(portable_batches_add_points) { adds_points<PortableAdder>(); }
 
 #if defined(__x86_64__) && defined(__ELF__)
 
-TEST(vector_batches_add_points) {
-  if (has_avx2()) each_length(sums_are_right<VectorAdder>);
+TEST(avx2_batches_add_points) {
+  if (has_avx2()) adds_points<Avx2Adder>();
 }
 
-TEST(vector_batches_are_complete) {
-  if (has_avx2()) each_range(sums_are_right<VectorAdder>);
-}
-
-TEST(vector_batches_double_in_place) {
-  if (has_avx2()) a_point_doubles_itself<VectorAdder>(37);
+TEST(avx512_batches_add_points) {
+  if (has_avx512_ifma()) adds_points<Avx512Adder>();
 }
 
 #endif

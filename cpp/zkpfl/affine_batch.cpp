@@ -120,15 +120,22 @@ void PortableAdder::export_points(blst_p1_affine* out, const Point* points, std:
   std::copy_n(points, count, out);
 }
 
-PortableAdder::Point PortableAdder::negated(const Point& point) {
-  Point out = point;
-  blst_fp_cneg(&out.y, &point.y, true);
-  return out;
-}
+void PortableAdder::negate(Point& point) { blst_fp_cneg(&point.y, &point.y, true); }
 
 void PortableAdder::add(const Addition<Point>* additions, std::size_t count) {
   for (std::size_t begin = 0; begin < count; begin += kChunk) {
     add_chunk(additions + begin, std::min(kChunk, count - begin));
+  }
+}
+
+void PortableAdder::twice(Point* points, std::size_t count) {
+  Addition<Point> additions[kChunk];
+  for (std::size_t begin = 0; begin < count; begin += kChunk) {
+    const std::size_t size = std::min(kChunk, count - begin);
+    for (std::size_t i = 0; i < size; ++i) {
+      additions[i] = {points + begin + i, points + begin + i, false};
+    }
+    add_chunk(additions, size);
   }
 }
 

@@ -34,17 +34,22 @@ struct PortableAdder {
   static void export_points(blst_p1_affine* out, const Point* points, std::size_t count);
   static bool is_infinity(const Point& point) { return blst_p1_affine_is_inf(&point); }
   static Point infinity() { return {}; }
-  static Point negated(const Point& point);
+
+  // In place, because compilers forget the alignment of points that a function returns.
+  static void negate(Point& point);
 
   // No target occurs twice, and none is the addend of another addition; its own addend it may be.
   // Best with 256 additions or more.
   static void add(const Addition<Point>* additions, std::size_t count);
+
+  // Doubles some points that lie in a row.
+  static void twice(Point* points, std::size_t count);
 };
 
 #if defined(__x86_64__) && defined(__ELF__)
 
 // On four numbers at a time, with AVX2 (fp4_avx2.h).
-struct VectorAdder {
+struct Avx2Adder {
   // Limbs of 28 bits in Montgomery form with R = 2^392, below 2.01 p; the last word of x is 1 and
   // all others are 0 at infinity.
   struct alignas(64) Point {
@@ -59,8 +64,30 @@ struct VectorAdder {
     point.x[15] = 1;
     return point;
   }
-  static Point negated(const Point& point);
+  static void negate(Point& point);
   static void add(const Addition<Point>* additions, std::size_t count);
+  static void twice(Point* points, std::size_t count);
+};
+
+// On eight numbers at a time, with AVX-512 IFMA (fp8_avx512.h).
+struct Avx512Adder {
+  // Limbs of 52 bits in Montgomery form with R = 2^416, x below 1.01 p and y below 2.01 p; at
+  // infinity the highest bit of x is 1 and all others are 0.
+  struct alignas(64) Point {
+    std::uint64_t x[8], y[8];
+  };
+
+  static void import_points(Point* out, const blst_p1_affine* points, std::size_t count);
+  static void export_points(blst_p1_affine* out, const Point* points, std::size_t count);
+  static bool is_infinity(const Point& point) { return point.x[7] >> 63 != 0; }
+  static Point infinity() {
+    Point point{};
+    point.x[7] = std::uint64_t{1} << 63;
+    return point;
+  }
+  static void negate(Point& point);
+  static void add(const Addition<Point>* additions, std::size_t count);
+  static void twice(Point* points, std::size_t count);
 };
 
 #endif
@@ -69,7 +96,8 @@ struct VectorAdder {
 template <typename Kernel>
 auto with_adder(const Kernel& kernel) {
 #if defined(__x86_64__) && defined(__ELF__)
-  if (has_avx2()) return kernel(VectorAdder{});
+  if (has_avx512_ifma()) return kernel(Avx512Adder{});
+  if (has_avx2()) return kernel(Avx2Adder{});
 #endif
   return kernel(PortableAdder{});
 }

@@ -89,7 +89,8 @@ class BucketRows {
       for (std::size_t i = 0; i < active; ++i) {
         const Point& point = table_[entries[i].index];
         if (round == 0) {
-          sums_[i] = entries[i].negate ? Adder::negated(point) : point;
+          sums_[i] = point;
+          if (entries[i].negate) Adder::negate(sums_[i]);
         } else {
           additions_.push_back({&sums_[i], &point, entries[i].negate != 0});
         }
