@@ -40,6 +40,22 @@ TEST(folding_points_multiplies_the_upper_half) {
   }
 }
 
+TEST(folding_in_step_agrees_with_folding_one_by_one) {
+  std::mt19937_64 rng(6);
+  for (const std::size_t count : {22, 24, 26, 64, 250}) {
+    auto points = some_points(count);
+    points[1] = blst_p1_affine{};
+    points[count - 1] = blst_p1_affine{};
+    points[count - 2] = points[2];
+    points[3] = negated(points[count / 2 + 3]);
+    const std::pair<std::uint64_t, std::uint64_t> challenges[] = {
+        {rng(), rng()}, {kMost, kMost}, {1, 1}, {1, 0}, {0, 1}, {0, 0}, {kMost, 1}};
+    for (const auto& [e1, e2] : challenges) {
+      CHECK(same_points(fold_points_vartime(points, e1, e2), fold_points_blst(points, e1, e2)));
+    }
+  }
+}
+
 TEST(folding_points_to_infinity) {
   auto points = some_points(2);
   const Scalar minus[] = {Scalar{} - short_challenge(3, 5)};

@@ -3,14 +3,12 @@
 #include <algorithm>
 
 #include "zkpfl/affine_batch.h"
-#include "zkpfl/fixed_base_buckets.h"
+#include "zkpfl/bucket_rows.h"
 #include "zkpfl/parallel.h"
 
 namespace zkpfl {
 
 namespace {
-
-constexpr std::size_t kBuckets = 4096;  // buckets in play at once, for long batches
 
 // P, 2^window P, 2^(2 window) P, ...: `count` points.
 G1Points powers(const blst_p1_affine& point, int window, int count) {
@@ -38,17 +36,7 @@ class FixedBaseOn : public FixedBase {
   }
 
   std::vector<blst_p1> sums_vartime(std::size_t rows, const DigitWriter& write) const override {
-    std::vector<blst_p1> out(rows);
-    const std::size_t block = std::max<std::size_t>(1, kBuckets / shape().buckets());
-    parallel_for(rows, 1, [&](std::size_t begin, std::size_t end) {
-      BucketRows<Adder> buckets(shape(), table_.data(), std::min(block, end - begin));
-      for (std::size_t first = begin; first < end; first += block) {
-        const std::size_t size = std::min(block, end - first);
-        for (std::size_t i = 0; i < size; ++i) write(buckets.digits(i), first + i);
-        buckets.sum(&out[first], size);
-      }
-    });
-    return out;
+    return sums_of_rows<Adder>(shape(), table_.data(), rows, write);
   }
 
  private:

@@ -4,7 +4,7 @@
 #include <memory>
 #include <vector>
 
-#include "zkpfl/fixed_base_digits.h"
+#include "zkpfl/digits.h"
 #include "zkpfl/g1.h"
 
 namespace zkpfl {

@@ -12,6 +12,7 @@ namespace zkpfl {
 // lo + (e1 + λ·e2)·hi for the halves of an even number of points. The time depends on the
 // challenge and the points, so they must be public.
 G1Points fold_points_vartime(const G1Points& points, std::uint64_t e1, std::uint64_t e2);
+G1Points fold_points_blst(const G1Points& points, std::uint64_t e1, std::uint64_t e2);
 
 // out[i] = scalars[i] + x * scalars[half + i], i < half. Constant time.
 void fold_scalars(Scalar* out, const Scalar* scalars, std::size_t half, const Scalar& x);

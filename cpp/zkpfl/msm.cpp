@@ -4,11 +4,14 @@
 #include <bit>
 #include <cstdlib>
 
+#include "zkpfl/bucket_rows.h"
 #include "zkpfl/parallel.h"
 
 namespace zkpfl {
 
 namespace {
+
+constexpr std::size_t kBatchesPay = 16;  // points from which batches of additions are faster
 
 using PointPointers = std::vector<const blst_p1_affine*>;
 
@@ -67,6 +70,26 @@ class SignedRow {
 }  // namespace
 
 blst_p1 msm_vartime(const G1Points& points, const Scalar* scalars) {
+  if (points.size() < kBatchesPay) return msm_blst(points, scalars);
+  const auto [window, rows, digits] = cheapest_digits(scalars, points.size());
+  const DigitShape shape{points.size(), window, 1, 0};
+  const auto write = [&](std::int16_t* out, std::size_t row) {
+    std::copy_n(digits.data() + points.size() * row, points.size(), out);
+  };
+  const auto sums = with_adder([&]<typename Adder>(Adder) {
+    std::vector<typename Adder::Point> table(points.size());
+    Adder::import_points(table.data(), points.data(), points.size());
+    return sums_of_rows<Adder>(shape, table.data(), rows, write);
+  });
+  blst_p1 total{};
+  for (std::size_t row = rows; row-- > 0;) {
+    for (int i = 0; i < window; ++i) blst_p1_double(&total, &total);
+    blst_p1_add_or_double(&total, &total, &sums[row]);
+  }
+  return total;
+}
+
+blst_p1 msm_blst(const G1Points& points, const Scalar* scalars) {
   std::size_t bits = 0;
   for (std::size_t i = 0; i < points.size(); ++i) bits = std::max(bits, bit_length(scalars[i]));
   const std::size_t width = (bits + 7) / 8;

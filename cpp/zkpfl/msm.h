@@ -8,9 +8,11 @@
 
 namespace zkpfl {
 
-// sum_i scalars[i] * points[i]; infinity for none. Time depends on the scalars' bit length and,
-// through the memory access of Pippenger's buckets, on their values.
+// sum_i scalars[i] * points[i]; infinity for none. Pippenger's buckets with batched additions, on all
+// threads. Time depends on the scalars' bit length and, through the memory access of the buckets, on
+// their values.
 blst_p1 msm_vartime(const G1Points& points, const Scalar* scalars);
+blst_p1 msm_blst(const G1Points& points, const Scalar* scalars);
 blst_p1 msm_naive(const G1Points& points, const Scalar* scalars);
 
 // The points of `messages` under RFC 9380, suite BLS12381G1_XMD:SHA-256_SSWU_RO_.

@@ -1,4 +1,4 @@
-#include "zkpfl/fixed_base_digits.h"
+#include "zkpfl/digits.h"
 
 #include <algorithm>
 #include <bit>
@@ -96,6 +96,29 @@ void write_scalar_digits(std::int16_t* digits, const DigitShape& shape, const Sc
   }
   write_scalar(digits + shape.column_entries(), 1, shape.blinding_digits, shape.window,
                values[shape.columns]);
+}
+
+ScalarDigits cheapest_digits(const Scalar* values, std::size_t count) {
+  std::size_t bits = 1;
+  for (std::size_t i = 0; i < count; ++i) {
+    const Scalar& x = values[i];
+    bits = std::max(bits, 1 + bit_length(is_negative(x) ? Scalar{} - x : x));
+  }
+  const auto rows_for = [&](int window) {
+    return static_cast<std::size_t>(digits_for(static_cast<int>(bits), window));
+  };
+  const auto cost = [&](int window) {
+    return rows_for(window) * (count + (std::size_t{2} << (window - 1)));
+  };
+  int best = 2;
+  for (int window = 3; window <= kLargestWindow; ++window) {
+    if (cost(window) < cost(best)) best = window;
+  }
+  ScalarDigits out{best, rows_for(best), std::vector<std::int16_t>(rows_for(best) * count)};
+  for (std::size_t i = 0; i < count; ++i) {
+    write_scalar(out.digits.data() + i, count, static_cast<int>(out.rows), best, values[i]);
+  }
+  return out;
 }
 
 }  // namespace zkpfl

@@ -2,6 +2,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <vector>
 
 #include "zkpfl/fr.h"
 
@@ -35,5 +36,14 @@ int signed_bits(const std::int16_t* values, std::size_t count);
 void write_lane_digits(std::int16_t* digits, const DigitShape& shape, const std::int16_t* values,
                        std::size_t count, const Scalar& blinding);
 void write_scalar_digits(std::int16_t* digits, const DigitShape& shape, const Scalar* values);
+
+// Scalars without a table of powers: every digit is a row of its own. `bits` is what the widest of
+// them takes, sign included.
+struct ScalarDigits {
+  int window;
+  std::size_t rows;
+  std::vector<std::int16_t> digits;  // rows * count
+};
+ScalarDigits cheapest_digits(const Scalar* values, std::size_t count);
 
 }  // namespace zkpfl
