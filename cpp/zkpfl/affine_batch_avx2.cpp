@@ -9,30 +9,12 @@ namespace zkpfl {
 
 namespace {
 
-struct Lanes4 {
-  using Vector = Fp4;
+struct Lanes4 : Numbers4 {
   using Point = Avx2Adder::Point;
   using Operation = Addition<Point>;
 
-  static constexpr std::size_t kLanes = 4;
-  static constexpr std::size_t kLimbs = zkpfl::kLimbs;
-  static constexpr std::size_t kLimbBits = zkpfl::kLimbBits;
-  static constexpr int kShift = 8;  // from 2^384 to 2^392
-
   static bool is_infinity(const Point& point) { return point.x[15] != 0; }
   static void set_infinity(Point& point) { point.x[15] = 1; }
-
-  static void multiply(Fp4& out, const Fp4& a, const Fp4& b) { zkpfl_fp_mul4(&out, &a, &b); }
-
-  static void set_lanes(Fp4& out, const std::uint64_t (&limbs)[kLimbs][kLanes]) {
-    for (std::size_t j = 0; j < kLimbs; ++j) out.limb[j] = load(limbs[j]);
-  }
-
-  static void get_lanes(std::uint64_t (&limbs)[kLimbs][kLanes], const Fp4& in) {
-    for (std::size_t j = 0; j < kLimbs; ++j) {
-      _mm256_store_si256(reinterpret_cast<__m256i*>(limbs[j]), in.limb[j]);
-    }
-  }
 
   // The differences of x. Infinite is a pair of which one point is; if both are, it is zero.
   static bool chords(Fp4& out, const Operation* o) {

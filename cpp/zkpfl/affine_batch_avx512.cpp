@@ -9,28 +9,12 @@ namespace zkpfl {
 
 namespace {
 
-struct Lanes8 {
-  using Vector = Fp8;
+struct Lanes8 : Numbers8 {
   using Point = Avx512Adder::Point;
   using Operation = Addition<Point>;
 
-  static constexpr std::size_t kLanes = 8;
-  static constexpr std::size_t kLimbs = zkpfl::kLimbs;
-  static constexpr std::size_t kLimbBits = zkpfl::kLimbBits;
-  static constexpr int kShift = 32;  // from 2^384 to 2^416
-
   static bool is_infinity(const Point& point) { return point.x[7] >> 63 != 0; }
   static void set_infinity(Point& point) { point.x[7] = std::uint64_t{1} << 63; }
-
-  static void multiply(Fp8& out, const Fp8& a, const Fp8& b) { zkpfl::multiply(out, a, b); }
-
-  static void set_lanes(Fp8& out, const std::uint64_t (&limbs)[kLimbs][kLanes]) {
-    for (std::size_t j = 0; j < kLimbs; ++j) out.limb[j] = _mm512_load_si512(limbs[j]);
-  }
-
-  static void get_lanes(std::uint64_t (&limbs)[kLimbs][kLanes], const Fp8& in) {
-    for (std::size_t j = 0; j < kLimbs; ++j) _mm512_store_si512(limbs[j], in.limb[j]);
-  }
 
   // The differences of x.
   static bool chords(Fp8& out, const Operation* o) {
@@ -72,8 +56,7 @@ struct Lanes8 {
     square(rise, x);
     __m512i tripled[kLimbs];
     for (std::size_t j = 0; j < kLimbs; ++j) {
-      tripled[j] =
-          _mm512_add_epi64(rise.limb[j], _mm512_add_epi64(rise.limb[j], rise.limb[j]));
+      tripled[j] = _mm512_add_epi64(rise.limb[j], _mm512_add_epi64(rise.limb[j], rise.limb[j]));
     }
     carry(rise, tripled);
     multiply(slope, rise, inverse);
@@ -124,8 +107,8 @@ struct Lanes8 {
   }
 
   // The line of the given slope through a and a point at bx: its third point, reflected.
-  static void finish(std::uint64_t* const (&xs)[8], std::uint64_t* const (&ys)[8],
-                     const Fp8& slope, const Fp8& ax, const Fp8& bx, const Fp8& ay) {
+  static void finish(std::uint64_t* const (&xs)[8], std::uint64_t* const (&ys)[8], const Fp8& slope,
+                     const Fp8& ax, const Fp8& bx, const Fp8& ay) {
     Fp8 x, y, run;
     __m512i t[kLimbs];
     square(x, slope);
@@ -161,7 +144,8 @@ void Avx512Adder::negate(Point& point) {
   for (int j = 0; j < kLimbs; ++j) {
     rest += static_cast<std::int64_t>(2 * kPrime.limb[j]) - static_cast<std::int64_t>(point.y[j]);
     const bool top = j == kLimbs - 1;
-    point.y[j] = static_cast<std::uint64_t>(top ? rest : rest & static_cast<std::int64_t>(kLimbMask));
+    point.y[j] =
+        static_cast<std::uint64_t>(top ? rest : rest & static_cast<std::int64_t>(kLimbMask));
     rest >>= kLimbBits;
   }
 }
@@ -170,9 +154,7 @@ void Avx512Adder::add(const Addition<Point>* additions, std::size_t count) {
   BatchOn<Lanes8>::add(additions, count);
 }
 
-void Avx512Adder::twice(Point* points, std::size_t count) {
-  BatchOn<Lanes8>::twice(points, count);
-}
+void Avx512Adder::twice(Point* points, std::size_t count) { BatchOn<Lanes8>::twice(points, count); }
 
 }  // namespace zkpfl
 

@@ -4,121 +4,17 @@
 #include <cstdint>
 
 #include "zkpfl/affine_batch.h"
+#include "zkpfl/fp_vector.h"
 
-// Batches of additions on the numbers of one instruction set: templates over a Lanes, which has
-//   kLanes                         how many numbers a vector holds
-//   Vector, Point, Operation       numbers in step, a point in memory, Addition<Point>
-//   kShift                         the Montgomery form is 2^kShift times blst's
-//   kLimbs, kLimbBits              of a number
-//   multiply(out, a, b)            out may be an operand
-//   set_lanes, get_lanes           between a vector and limbs[kLimbs][kLanes]
+// Batches of additions on the numbers of one instruction set, with the rules of fp_vector.h:
+// templates over a Lanes, which is a Numbers and has
+//   Point, Operation               a point in memory, Addition<Point>
+//   is_infinity, set_infinity      of a point; of one that is zero
 //   chords, tangents               denominators of kLanes slopes; whether a point is infinite
 //   add, twice                     the rest of it, given their inverses
-//   is_infinity, set_infinity      of a point; of one that is zero
-//
-// For files compiled for one instruction set only, hence no external linkage; and nothing here may
-// instantiate a template of the standard library: the linker could keep the copy that was compiled
-// for that instruction set and run it elsewhere.
 
 namespace zkpfl {
 namespace {
-
-// Between a 2^384, blst's form, and ours: a product with 2^kShift or its inverse.
-template <typename Lanes>
-const blst_fp& shift_in() {
-  static const blst_fp factor = [] {
-    blst_fp out;
-    const std::uint64_t value[6] = {std::uint64_t{1} << Lanes::kShift};
-    blst_fp_from_uint64(&out, value);
-    return out;
-  }();
-  return factor;
-}
-
-template <typename Lanes>
-const blst_fp& shift_out() {
-  static const blst_fp factor = [] {
-    blst_fp out;
-    blst_fp_inverse(&out, &shift_in<Lanes>());
-    return out;
-  }();
-  return factor;
-}
-
-template <typename Lanes, typename Word>
-void import_limbs(Word* limbs, std::size_t stride, const blst_fp& number) {
-  constexpr std::size_t kBits = Lanes::kLimbBits;
-  blst_fp shifted;
-  blst_fp_mul(&shifted, &number, &shift_in<Lanes>());
-  for (std::size_t j = 0; j < Lanes::kLimbs; ++j) {
-    const std::size_t word = kBits * j / 64, offset = kBits * j % 64;
-    std::uint64_t bits = shifted.l[word] >> offset;
-    if (offset > 64 - kBits && word < 5) bits |= shifted.l[word + 1] << (64 - offset);
-    limbs[stride * j] = static_cast<Word>(bits & ((std::uint64_t{1} << kBits) - 1));
-  }
-}
-
-// Carried limbs; the product with blst also reduces what is above p.
-template <typename Lanes, typename Word>
-blst_fp export_limbs(const Word* limbs, std::size_t stride) {
-  constexpr std::size_t kBits = Lanes::kLimbBits;
-  blst_fp number{};
-  for (std::size_t j = 0; j < Lanes::kLimbs; ++j) {
-    const std::size_t word = kBits * j / 64, offset = kBits * j % 64;
-    const std::uint64_t limb = limbs[stride * j];
-    number.l[word] |= limb << offset;
-    if (offset > 64 - kBits && word < 5) number.l[word + 1] |= limb >> (64 - offset);
-  }
-  blst_fp_mul(&number, &number, &shift_out<Lanes>());
-  return number;
-}
-
-inline bool is_zero(const blst_fp& number) {
-  std::uint64_t any = 0;
-  for (const std::uint64_t word : number.l) any |= word;
-  return any == 0;
-}
-
-template <typename Lanes>
-struct LaneLimbs {
-  alignas(64) std::uint64_t limb[Lanes::kLimbs][Lanes::kLanes];
-};
-
-// The inverses of all lanes, by one inversion; false if one of them is zero.
-template <typename Lanes>
-bool invert_lanes(typename Lanes::Vector& numbers) {
-  constexpr std::size_t kLanes = Lanes::kLanes;
-  blst_fp lane[kLanes], prefix[kLanes];
-  LaneLimbs<Lanes> limbs;
-  Lanes::get_lanes(limbs.limb, numbers);
-  for (std::size_t i = 0; i < kLanes; ++i) {
-    lane[i] = export_limbs<Lanes>(&limbs.limb[0][i], kLanes);
-    prefix[i] = lane[i];
-    if (i > 0) blst_fp_mul(&prefix[i], &prefix[i - 1], &lane[i]);
-  }
-  if (is_zero(prefix[kLanes - 1])) return false;
-  blst_fp inverse;
-  blst_fp_inverse(&inverse, &prefix[kLanes - 1]);
-  for (std::size_t i = kLanes; i-- > 0;) {
-    blst_fp own = inverse;
-    if (i > 0) blst_fp_mul(&own, &inverse, &prefix[i - 1]);
-    blst_fp_mul(&inverse, &inverse, &lane[i]);
-    import_limbs<Lanes>(&limbs.limb[0][i], kLanes, own);
-  }
-  Lanes::set_lanes(numbers, limbs.limb);
-  return true;
-}
-
-template <typename Lanes>
-typename Lanes::Vector ones() {
-  LaneLimbs<Lanes> limbs;
-  for (std::size_t i = 0; i < Lanes::kLanes; ++i) {
-    import_limbs<Lanes>(&limbs.limb[0][i], Lanes::kLanes, blst_p1_generator()->z);
-  }
-  typename Lanes::Vector out;
-  Lanes::set_lanes(out, limbs.limb);
-  return out;
-}
 
 template <typename Lanes>
 void import_point(typename Lanes::Point* out, const blst_p1_affine& point) {

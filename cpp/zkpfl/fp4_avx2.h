@@ -207,5 +207,28 @@ inline void reduced_difference(Fp4& out, const Fp4& a, const Fp4& b) {
   reduce(out, limb);
 }
 
+// For fp_vector.h.
+struct Numbers4 {
+  using Vector = Fp4;
+
+  static constexpr std::size_t kLanes = 4;
+  static constexpr std::size_t kLimbs = zkpfl::kLimbs;
+  static constexpr std::size_t kLimbBits = zkpfl::kLimbBits;
+  static constexpr int kShift = 8;  // from 2^384 to 2^392
+
+  static void multiply(Fp4& out, const Fp4& a, const Fp4& b) { zkpfl_fp_mul4(&out, &a, &b); }
+  static void square(Fp4& out, const Fp4& a) { zkpfl_fp_sqr4(&out, &a); }
+
+  static void set_lanes(Fp4& out, const std::uint64_t (&limbs)[kLimbs][kLanes]) {
+    for (std::size_t j = 0; j < kLimbs; ++j) out.limb[j] = load(limbs[j]);
+  }
+
+  static void get_lanes(std::uint64_t (&limbs)[kLimbs][kLanes], const Fp4& in) {
+    for (std::size_t j = 0; j < kLimbs; ++j) {
+      _mm256_store_si256(reinterpret_cast<__m256i*>(limbs[j]), in.limb[j]);
+    }
+  }
+};
+
 }  // namespace
 }  // namespace zkpfl

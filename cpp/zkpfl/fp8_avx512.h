@@ -71,9 +71,7 @@ constexpr Constant kMultiple = shifted_multiple();
 inline __m512i low(__m512i sum, __m512i a, __m512i b) { return _mm512_madd52lo_epu64(sum, a, b); }
 inline __m512i high(__m512i sum, __m512i a, __m512i b) { return _mm512_madd52hi_epu64(sum, a, b); }
 
-inline __m512i all(std::uint64_t value) {
-  return _mm512_set1_epi64(static_cast<long long>(value));
-}
+inline __m512i all(std::uint64_t value) { return _mm512_set1_epi64(static_cast<long long>(value)); }
 
 // t[0 .. 9] without its lowest limb, which a multiple of p has cleared.
 inline void drop_limb(__m512i (&t)[10]) {
@@ -206,7 +204,8 @@ constexpr Multiples kMultiples = small_multiples();
 // Reduces a positive sum below 8 p. The quotient by p is guessed from the highest limb, a little
 // too low rather than too high: by at most 1 + 2^-13.
 inline void reduce(Fp8& out, __m512i* t) {
-  constexpr std::uint64_t kReciprocal = (std::uint64_t{1} << kLimbBits) / (kPrime.limb[kLimbs - 1] + 1);
+  constexpr std::uint64_t kReciprocal =
+      (std::uint64_t{1} << kLimbBits) / (kPrime.limb[kLimbs - 1] + 1);
   constexpr std::uint64_t kUncarried = 4;  // more than the lower limbs can borrow
   const __m512i top = _mm512_sub_epi64(t[kLimbs - 1], all(kUncarried));
   const __m512i quotient = high(_mm512_setzero_si512(), top, all(kReciprocal));
@@ -268,6 +267,27 @@ inline void store(const Fp8& in, std::uint64_t* const (&out)[8]) {
     }
   }
 }
+
+// For fp_vector.h.
+struct Numbers8 {
+  using Vector = Fp8;
+
+  static constexpr std::size_t kLanes = 8;
+  static constexpr std::size_t kLimbs = zkpfl::kLimbs;
+  static constexpr std::size_t kLimbBits = zkpfl::kLimbBits;
+  static constexpr int kShift = 32;  // from 2^384 to 2^416
+
+  static void multiply(Fp8& out, const Fp8& a, const Fp8& b) { zkpfl::multiply(out, a, b); }
+  static void square(Fp8& out, const Fp8& a) { zkpfl::square(out, a); }
+
+  static void set_lanes(Fp8& out, const std::uint64_t (&limbs)[kLimbs][kLanes]) {
+    for (std::size_t j = 0; j < kLimbs; ++j) out.limb[j] = _mm512_load_si512(limbs[j]);
+  }
+
+  static void get_lanes(std::uint64_t (&limbs)[kLimbs][kLanes], const Fp8& in) {
+    for (std::size_t j = 0; j < kLimbs; ++j) _mm512_store_si512(limbs[j], in.limb[j]);
+  }
+};
 
 }  // namespace
 }  // namespace zkpfl

@@ -8,9 +8,9 @@
 
 namespace zkpfl {
 
-// sum_i scalars[i] * points[i]; infinity for none. Pippenger's buckets with batched additions, on all
-// threads. Time depends on the scalars' bit length and, through the memory access of the buckets, on
-// their values.
+// sum_i scalars[i] * points[i]; infinity for none. Pippenger's buckets with batched additions, on
+// all threads. Time depends on the scalars' bit length and, through the memory access of the
+// buckets, on their values.
 blst_p1 msm_vartime(const G1Points& points, const Scalar* scalars);
 blst_p1 msm_blst(const G1Points& points, const Scalar* scalars);
 blst_p1 msm_naive(const G1Points& points, const Scalar* scalars);
