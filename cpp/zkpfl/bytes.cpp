@@ -158,7 +158,7 @@ G1Points decode_points(const std::uint8_t* wire, std::size_t count) {
   G1Points points(count);
   // The batch says only that some point is bad; one by one says which, and why.
   const bool good =
-      count >= kSubgroupBatch && all_on_curve(points, wire) && all_in_subgroup(points);
+      count >= kSubgroupSteps && all_on_curve(points, wire) && all_in_subgroup(points);
   if (!good) decode_one_by_one(points, wire);
   return points;
 }

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cerrno>
 #include <numeric>
 #include <span>
@@ -11,6 +12,8 @@
 #include <vector>
 
 #include "zkpfl/affine_batch.h"
+#include "zkpfl/endomorphism.h"
+#include "zkpfl/in_step.h"
 #include "zkpfl/parallel.h"
 
 namespace zkpfl {
@@ -178,9 +181,45 @@ G1Points combinations_of_rounds(const std::vector<typename Adder::Point>& points
   return out;
 }
 
-bool each_in_subgroup(const G1Points& points) {
+bool one_by_one(const G1Points& points) {
   return std::all_of(points.begin(), points.end(),
                      [](const auto& point) { return blst_p1_affine_in_g1(&point); });
+}
+
+template <typename Adder>
+void multiply_by_parameter(InStep<Adder>& points) {
+  const InStep<Adder> once = points;
+  for (int bit = std::bit_width(kParameter) - 2; bit >= 0; --bit) {
+    points.twice();
+    if (kParameter >> bit & 1) points.add(once);
+  }
+}
+
+// Whether z² P = -φ²(P), which is (β² x, -y), for every point: then r P = (z⁴ - z² + 1) P = 0.
+template <typename Adder>
+bool each_in_subgroup(const blst_p1_affine* points, std::size_t count) {
+  InStep<Adder> multiples(count);
+  multiples.import_points(points);
+  multiply_by_parameter(multiples);
+  multiply_by_parameter(multiples);
+  G1Points got(count);
+  multiples.export_points(got.data());
+  for (std::size_t i = 0; i < count; ++i) {
+    blst_p1_affine expected = negated(points[i]);
+    blst_fp_mul(&expected.x, &expected.x, &cube_root_of_unity());
+    blst_fp_mul(&expected.x, &expected.x, &cube_root_of_unity());
+    if (!blst_p1_affine_is_equal(&got[i], &expected)) return false;
+  }
+  return true;
+}
+
+template <typename Adder>
+bool each_in_subgroup(const G1Points& points) {
+  std::atomic<bool> good = true;
+  parallel_for(points.size(), kSubgroupSteps, [&](std::size_t begin, std::size_t end) {
+    if (!each_in_subgroup<Adder>(&points[begin], end - begin)) good = false;
+  });
+  return good;
 }
 
 }  // namespace
@@ -192,16 +231,18 @@ bool combinations_in_subgroup(const G1Points& points, const std::uint8_t* digits
     Adder::import_points(imported.data(), points.data(), points.size());
     std::atomic<bool> good = true;
     parallel_for(kSubgroupRounds, 1, [&](std::size_t begin, std::size_t end) {
-      if (!each_in_subgroup(combinations_of_rounds<Adder>(imported, digits, begin, end))) {
-        good = false;
-      }
+      const auto sums = combinations_of_rounds<Adder>(imported, digits, begin, end);
+      if (!each_in_subgroup<Adder>(sums.data(), sums.size())) good = false;
     });
     return good.load();
   });
 }
 
 bool all_in_subgroup(const G1Points& points) {
-  if (points.size() < kSubgroupBatch) return each_in_subgroup(points);
+  if (points.size() < kSubgroupSteps) return one_by_one(points);
+  if (points.size() < kSubgroupBatch) {
+    return with_adder([&]<typename Adder>(Adder) { return each_in_subgroup<Adder>(points); });
+  }
   return combinations_in_subgroup(points, random_digits(kSubgroupRounds * points.size()).data());
 }
 

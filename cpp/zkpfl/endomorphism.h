@@ -1,0 +1,29 @@
+#pragma once
+
+#include <blst.h>
+
+#include <array>
+#include <cstdint>
+
+namespace zkpfl {
+
+// β with (β·x, y) = λ·(x, y) on the subgroup, λ = z² − 1: the endomorphism of Gallant, Lambert and
+// Vanstone. 1 + λ + λ² = 0 on it, and 1 + φ + φ² = 0 for the endomorphism φ on the whole curve.
+inline const blst_fp& cube_root_of_unity() {
+  static constexpr std::array<std::uint8_t, 48> kBeta = {
+      0x1a, 0x01, 0x11, 0xea, 0x39, 0x7f, 0xe6, 0x99, 0xec, 0x02, 0x40, 0x86,
+      0x63, 0xd4, 0xde, 0x85, 0xaa, 0x0d, 0x85, 0x7d, 0x89, 0x75, 0x9a, 0xd4,
+      0x89, 0x7d, 0x29, 0x65, 0x0f, 0xb8, 0x5f, 0x9b, 0x40, 0x94, 0x27, 0xeb,
+      0x4f, 0x49, 0xff, 0xfd, 0x8b, 0xfd, 0x00, 0x00, 0x00, 0x00, 0xaa, 0xac};
+  static const blst_fp value = [] {
+    blst_fp out;
+    blst_fp_from_bendian(&out, kBeta.data());
+    return out;
+  }();
+  return value;
+}
+
+// |z|, the parameter of BLS12-381, which is negative.
+constexpr std::uint64_t kParameter = 0xd201000000010000;
+
+}  // namespace zkpfl
