@@ -14,7 +14,8 @@ namespace {
 constexpr std::size_t kRate = 136;
 constexpr std::size_t kGrain = 32;  // messages below which a thread costs more than it saves
 
-using Four = std::array<const Message*, 4>;
+// A permutation of states side by side, lane (x, y) of state k at kStates (x + 5 y) + k.
+using Permutation = void (*)(std::uint64_t* states);
 
 std::size_t length(const Message& message) { return message.prefix_length + message.body.size(); }
 
@@ -36,31 +37,33 @@ const std::uint8_t* block(const Message& message, std::size_t index, std::uint8_
   return scratch;
 }
 
+template <std::size_t kStates>
 void absorb_lanes(std::uint64_t* states, std::size_t k, const std::uint8_t* block) {
   for (std::size_t i = 0; i < kRate / 8; ++i) {
     std::uint64_t lane;
     std::memcpy(&lane, block + 8 * i, 8);
-    states[4 * i + k] ^= lane;
+    states[kStates * i + k] ^= lane;
   }
 }
 
-// Four messages of the same length.
-std::array<Digest, 4> hash_four(const Four& messages) {
-  alignas(32) std::uint64_t states[100] = {};
-  const std::size_t blocks = length(*messages[0]) / kRate + 1;
+// Messages of the same length: messages[order[0]], …
+template <std::size_t kStates>
+void hash_together(std::vector<Digest>& out, const std::vector<Message>& messages,
+                   const std::size_t* order, Permutation permute) {
+  alignas(64) std::uint64_t states[25 * kStates] = {};
+  const std::size_t blocks = length(messages[order[0]]) / kRate + 1;
   for (std::size_t index = 0; index < blocks; ++index) {
     std::uint8_t scratch[kRate];
-    for (std::size_t k = 0; k < 4; ++k)
-      absorb_lanes(states, k, block(*messages[k], index, scratch));
-    keccak_permute_four_avx2(states);
+    for (std::size_t k = 0; k < kStates; ++k) {
+      absorb_lanes<kStates>(states, k, block(messages[order[k]], index, scratch));
+    }
+    permute(states);
   }
-  std::array<Digest, 4> digests;
-  for (std::size_t k = 0; k < 4; ++k) {
+  for (std::size_t k = 0; k < kStates; ++k) {
     for (std::size_t i = 0; i < 4; ++i) {
-      std::memcpy(digests[k].data() + 8 * i, &states[4 * i + k], 8);
+      std::memcpy(out[order[k]].data() + 8 * i, &states[kStates * i + k], 8);
     }
   }
-  return digests;
 }
 
 Digest hash_one(const Message& message) {
@@ -72,16 +75,23 @@ void hash_range(std::vector<Digest>& out, const std::vector<Message>& messages, 
                 std::size_t end) {
   std::vector<std::size_t> order(end - begin);
   std::iota(order.begin(), order.end(), begin);
-  const auto of = [&](std::size_t place) -> const Message& { return messages[order[place]]; };
+  const auto length_at = [&](std::size_t place) { return length(messages[order[place]]); };
   std::stable_sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) {
     return length(messages[a]) < length(messages[b]);
   });
+  const bool eight_at_a_time = has_avx512_ifma();
   for (std::size_t i = 0; i < order.size();) {
-    if (i + 3 < order.size() && length(of(i)) == length(of(i + 3))) {
-      const auto digests = hash_four({&of(i), &of(i + 1), &of(i + 2), &of(i + 3)});
-      for (const Digest& digest : digests) out[order[i++]] = digest;
+    const auto equal = [&](std::size_t count) {
+      return i + count <= order.size() && length_at(i) == length_at(i + count - 1);
+    };
+    if (eight_at_a_time && equal(8)) {
+      hash_together<8>(out, messages, &order[i], keccak_permute_eight_avx512);
+      i += 8;
+    } else if (equal(4)) {
+      hash_together<4>(out, messages, &order[i], keccak_permute_four_avx2);
+      i += 4;
     } else {
-      out[order[i]] = hash_one(of(i));
+      out[order[i]] = hash_one(messages[order[i]]);
       ++i;
     }
   }
@@ -91,9 +101,9 @@ void hash_range(std::vector<Digest>& out, const std::vector<Message>& messages, 
 
 std::vector<Digest> keccak256_many(const std::vector<Message>& messages) {
   std::vector<Digest> out(messages.size());
-  const bool four_at_a_time = has_avx2();
+  const bool side_by_side = has_avx2();
   parallel_for(messages.size(), kGrain, [&](std::size_t begin, std::size_t end) {
-    if (four_at_a_time) return hash_range(out, messages, begin, end);
+    if (side_by_side) return hash_range(out, messages, begin, end);
     for (std::size_t i = begin; i < end; ++i) out[i] = hash_one(messages[i]);
   });
   return out;
