@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from tests.e2e.live_network import LiveNetwork
-from zkpfl.crypto.merkle import keccak256, share_root
+from zkpfl.crypto.merkle import hash_blob, share_root
 from zkpfl.crypto.proofs import aggregation
 from zkpfl.crypto.sealing import open_from, seal_to
 from zkpfl.learning.bundle import Bundle
@@ -133,7 +133,7 @@ def test_inconsistent_share_excludes_only_its_trainer(
             rows[0, 3, 0] ^= np.uint64(1)
             blob = seal_to(key.public, encode_matrix(rows), context=context)
             message = replace(
-                shares[node - 1].signed.message, share_root=share_root(rows), blob_hash=keccak256(blob)
+                shares[node - 1].signed.message, share_root=share_root(rows), blob_hash=hash_blob(blob)
             )
             shares[node - 1] = SealedShare(message.sign(MessageKind.SHARE, account), blob)
         return replace(submission, shares=tuple(shares))
@@ -186,9 +186,9 @@ def test_blob_that_differs_from_the_proved_sum_is_named_and_replaced(
         context = self.plan.aggregate_share_context(1)
         blob = seal_to(self.plan.member_key, b"\x01" + bytes(self.plan.matrix_bytes), context=context)
         rows = self._sum_of_shares(accepted)
-        statement = self.public_aggregate(accepted).statement(1, share.share_root, keccak256(blob))
+        statement = self.public_aggregate(accepted).statement(1, share.share_root, hash_blob(blob))
         proof = aggregation.prove(statement, aggregation.Witness(rows), self.plan.generators)
-        return replace(share, blob=blob, blob_hash=keccak256(blob), proof=proof)
+        return replace(share, blob=blob, blob_hash=hash_blob(blob), proof=proof)
 
     monkeypatch.setattr(NodeRound, "release", cheat)
     start_job(network, bundle, hospitals[:3])

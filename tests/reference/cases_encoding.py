@@ -57,6 +57,18 @@ def merkle() -> Iterator[Case]:
         yield f"leaves_{count}", given, {"root": hashing.merkle_root(leaves).hex()}
 
 
+def blob_hash() -> Iterator[Case]:
+    for length in (1, 16384, 16385, 150_000):
+        given = {"seed": secret(f"blob {length}").hex(), "length": length}
+        blob = hashing.stream(secret(f"blob {length}"), 0, length)
+        yield f"length_{length}", given, {"hash": hashing.hash_blob(blob).hex()}
+    yield (
+        "bad_empty",
+        {"seed": bytes(32).hex(), "length": 0},
+        refused("InvalidParameter", lambda: hashing.hash_blob(b"")),
+    )
+
+
 def share_root() -> Iterator[Case]:
     for rows, width in ((1, 257), (2, 257), (2, 513), (1, 1025)):
         matrix = sharing.expand_seed(SEED, rows, width)
@@ -196,6 +208,7 @@ OPERATIONS = {
     "transcript": transcript,
     "key_stream": key_stream,
     "merkle": merkle,
+    "blob_hash": blob_hash,
     "share_root": share_root,
     "rotation": rotation,
     "rotation_seed": rotation_seed,

@@ -25,6 +25,12 @@ def merkle_root(leaves: Sequence[bytes]) -> bytes:
     return keccak(b"\x02" + len(leaves).to_bytes(8, "big") + level[0])
 
 
+def hash_blob(blob: bytes) -> bytes:
+    if not blob:
+        raise ValueError("an empty blob")
+    return merkle_root([blob[i : i + 16384] for i in range(0, len(blob), 16384)])
+
+
 def stream(key: bytes, a: int, length: int) -> bytes:
     """The first ``length`` bytes of stream(key, a): block i encrypts u64be(a) ‖ u64be(i)."""
     blocks = b"".join(a.to_bytes(8, "big") + i.to_bytes(8, "big") for i in range(-(-length // 16)))

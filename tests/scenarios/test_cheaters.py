@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.scenarios.round_parties import CONTENT_ID, Parties, decode, deliver, updates
-from zkpfl.crypto.merkle import keccak256, share_root
+from zkpfl.crypto.merkle import hash_blob, keccak256, share_root
 from zkpfl.crypto.proofs import aggregation
 from zkpfl.crypto.scalars import ORDER
 from zkpfl.crypto.sealing import open_from, seal_to
@@ -57,7 +57,7 @@ def reseal(
     context = plan.share_context(trainer.address, MATRIX_NODE)
     blob = seal_to(plan.nodes[MATRIX_NODE - 1].encryption_key, plaintext, context=context)
     old = submission.shares[MATRIX_NODE - 1].signed.message
-    message = replace(old, share_root=root or old.share_root, blob_hash=keccak256(blob))
+    message = replace(old, share_root=root or old.share_root, blob_hash=hash_blob(blob))
     return SealedShare(message.sign(MessageKind.SHARE, trainer), blob)
 
 
@@ -292,7 +292,7 @@ class TestRelease:
         rows[0, 0, 0] ^= np.uint64(1)
         lie = self._seal(plan, 1, encode_matrix(rows))
         manifest = replace(
-            shares[1], share_root=share_root(rows), blob=lie, blob_hash=keccak256(lie)
+            shares[1], share_root=share_root(rows), blob=lie, blob_hash=hash_blob(lie)
         ).manifest(1, CONTENT_ID)
         member = MemberRound(public, parties.member_key)
         with pytest.raises(BadAggregateShare, match="zk-node 1, row 0"):
@@ -311,7 +311,7 @@ class TestRelease:
         for blob, claimed in (
             (share.blob[:-1], manifest),
             (garbage, manifest),
-            (garbage, replace(manifest, blob_hash=keccak256(garbage))),
+            (garbage, replace(manifest, blob_hash=hash_blob(garbage))),
         ):
             with pytest.raises(NotDelivered, match="zk-node 1"):
                 member.accept_share(1, claimed, blob)

@@ -16,7 +16,7 @@ from zkpfl.crypto import bls, encoding, sharing
 from zkpfl.crypto.commitments import commit_lanes, commit_rows, packed_blindings
 from zkpfl.crypto.generators import generators
 from zkpfl.crypto.keystream import stream
-from zkpfl.crypto.merkle import commitment_root, keccak256, merkle_root, share_root
+from zkpfl.crypto.merkle import commitment_root, hash_blob, keccak256, merkle_root, share_root
 from zkpfl.crypto.points import G1Array
 from zkpfl.crypto.proofs import aggregation
 from zkpfl.crypto.scalars import Scalars, decode_scalars, encode_scalars, to_int
@@ -67,6 +67,10 @@ def key_stream(given: Given) -> Given:
 
 def merkle(given: Given) -> Given:
     return {"root": merkle_root([unhex(leaf) for leaf in given["leaves"]]).hex()}
+
+
+def blob_hashes(given: Given) -> Given:
+    return {"hash": hash_blob(stream(unhex(given["seed"]), 0)(given["length"])).hex()}
 
 
 def share_roots(given: Given) -> Given:
@@ -274,6 +278,7 @@ OPERATIONS: dict[str, Callable[[Given], Given]] = {
     "transcript": transcript,
     "key_stream": key_stream,
     "merkle": merkle,
+    "blob_hash": blob_hashes,
     "share_root": share_roots,
     "rotation": rotation,
     "rotation_seed": rotation_seed,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zkpfl.crypto.encoding import unpack_sum
-from zkpfl.crypto.merkle import keccak256, share_root
+from zkpfl.crypto.merkle import hash_blob, share_root
 from zkpfl.crypto.scalars import Scalars
 from zkpfl.crypto.sealing import EncryptionKey, open_from
 from zkpfl.crypto.sharing import check_rows, interpolate_at_zero
@@ -77,7 +77,7 @@ class MemberRound:
 
     def _open(self, node: int, manifest: AggregateManifest, blob: bytes, party: str) -> Scalars:
         plan = self._public.plan
-        if keccak256(blob) != manifest.blob_hash:
+        if hash_blob(blob) != manifest.blob_hash:
             raise NotDelivered("the sealed share is not the posted one", party=party, field="blob")
         try:
             plaintext = open_from(self._member_key, blob, context=plan.aggregate_share_context(node))

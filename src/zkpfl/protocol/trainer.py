@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from zkpfl.crypto.commitments import commit_lanes, commit_rows, packed_blindings
 from zkpfl.crypto.encoding import pack
-from zkpfl.crypto.merkle import commitment_root, keccak256, share_root
+from zkpfl.crypto.merkle import commitment_root, hash_blob, share_root
 from zkpfl.crypto.points import G1Array
 from zkpfl.crypto.scalars import Scalars, random_scalars
 from zkpfl.crypto.sealing import seal_to
@@ -130,5 +130,5 @@ def _seal_share(
     trainer = account.address
     context = plan.share_context(trainer, node)
     blob = seal_to(plan.nodes[node - 1].encryption_key, plaintext, context=context)
-    message = ShareMessage(plan.context, trainer, node, root, share_root(rows), keccak256(blob))
+    message = ShareMessage(plan.context, trainer, node, root, share_root(rows), hash_blob(blob))
     return SealedShare(message.sign(MessageKind.SHARE, account), blob)

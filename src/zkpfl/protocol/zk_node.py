@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from zkpfl.crypto.merkle import keccak256, share_root
+from zkpfl.crypto.merkle import hash_blob, keccak256, share_root
 from zkpfl.crypto.points import G1Array
 from zkpfl.crypto.proofs import aggregation
 from zkpfl.crypto.scalars import Scalars, sum_scalars
@@ -259,7 +259,7 @@ class NodeRound:
         root = share_root(total)
         context = self.plan.aggregate_share_context(self.node)
         blob = seal_to(self.plan.member_key, encode_matrix(total), context=context)
-        blob_hash = keccak256(blob)
+        blob_hash = hash_blob(blob)
         public = self.public_aggregate(accepted)
         statement = public.statement(self.node, root, blob_hash)
         proof = aggregation.prove(statement, aggregation.Witness(total), self.plan.generators)
@@ -282,7 +282,7 @@ class NodeRound:
         return self.plan.trainers.index(message.trainer)
 
     def _open_share(self, message: ShareMessage, blob: bytes, party: str) -> Scalars:
-        if keccak256(blob) != message.blob_hash:
+        if hash_blob(blob) != message.blob_hash:
             raise NotDelivered("the sealed share is not the signed one", party=party, field="blob")
         try:
             context = self.plan.share_context(message.trainer, self.node)

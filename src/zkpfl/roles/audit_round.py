@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TypeVar
 
 from zkpfl.crypto.bls import aggregate_public_keys, attestation_digest, signature_from_ledger
-from zkpfl.crypto.merkle import keccak256
+from zkpfl.crypto.merkle import hash_blob
 from zkpfl.crypto.points import G1Array
 from zkpfl.errors import BadSignature, NotDelivered, WrongContext, ZkpflError
 from zkpfl.ledger.events import (
@@ -105,7 +105,7 @@ class RoundAudit:
         for node in range(1, self.plan.committee.size + 1):
             signed, blob = self._reader.share(self.plan, trainer, manifest, root, node)
             signed.require_signer(event.trainer, party)
-            if keccak256(blob) != signed.message.blob_hash:
+            if hash_blob(blob) != signed.message.blob_hash:
                 text = f"the sealed share for zk-node {node} is not the signed one"
                 raise NotDelivered(text, party=party, field="blob")
         self._points[trainer], self._roots[trainer] = points, root
@@ -159,7 +159,7 @@ class RoundAudit:
         manifest = self._reader.aggregate_manifest(self.plan, node)
         if manifest.share_root != event.share_root:
             raise NotDelivered("the manifest has another share root", party=party, field="share_root")
-        if keccak256(self._reader.aggregate_blob(self.plan, node, manifest)) != manifest.blob_hash:
+        if hash_blob(self._reader.aggregate_blob(self.plan, node, manifest)) != manifest.blob_hash:
             raise NotDelivered("the sealed share is not the posted one", party=party, field="blob")
         if self.public is None:
             text = "cannot be verified: the sum of the commitments is not known"
