@@ -11,7 +11,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 from benchmarks import material
 from benchmarks.figures import Figure, Task
 from benchmarks.peers import arkworks
-from benchmarks.peers.native import Blst
+from benchmarks.peers.native import Blst, arithmetic_floor
 from benchmarks.running import run_figure
 from zkpfl.crypto.commitments import commit_lanes
 from zkpfl.crypto.points import POINT_BYTES, G1Array
@@ -48,6 +48,7 @@ def _commit(values: NDArray[np.int16], value_bits: int) -> Task:
         run=lambda: commit_lanes(values, blindings, layout, gens),
         check=check,
         peers={
+            "arithmetic floor": arithmetic_floor(layout.columns, value_bits, len(values)),
             "blst row by row": blst.peer(rows.size, expected),
             "arkworks row by row": arkworks.commitments(gens.G, few, expected[: POINT_BYTES * len(few)]),
         },

@@ -20,6 +20,7 @@ from zkpfl.crypto.scalars import (
     from_int,
     linear_combination,
     random_short,
+    sum_scalars,
     to_int,
 )
 from zkpfl.crypto.sharing import expand_seed, interpolate_at_zero
@@ -29,21 +30,30 @@ SEED = bytes(range(32))
 
 
 def total(dimension: int) -> Task:
-    """The sum of 32 share matrices, one after the other as a zk-node adds them."""
-    rows = _matrices(dimension, TERMS)
-    python, expected = python_field.combination(rows, [1] * TERMS)
+    """The sum of 32 share matrices that are all in memory."""
+    return _total(dimension, sum_scalars, reads=1)
 
-    def run() -> Scalars:
+
+def accumulated(dimension: int) -> Task:
+    """The same, one matrix after the other as a zk-node adds them: the sum is read and written each time."""
+
+    def run(rows: list[Scalars]) -> Scalars:
         out = np.zeros_like(rows[0])
         for row in rows:
             add_into(out, row)
         return out
 
+    return _total(dimension, run, reads=3)
+
+
+def _total(dimension: int, run: Callable[[list[Scalars]], Scalars], reads: int) -> Task:
+    rows = _matrices(dimension, TERMS)
+    python, expected = python_field.combination(rows, [1] * TERMS)
     work = TERMS * rows[0].size // 4
-    bandwidth = reading(32 * work, work)
+    bandwidth = reading(32 * reads * work, work)
     return Task(
         work,
-        run,
+        lambda: run(rows),
         _first(expected),
         {
             "memory bandwidth": bandwidth,
@@ -115,6 +125,7 @@ def _same_size(out: bytes, size: int) -> None:
 
 FIGURES = (
     Figure("sum of 32 share vectors", "element", total),
+    Figure("sum of 32 share vectors, one by one", "element", accumulated),
     Figure("combine rows with 128-bit weights", "element", combine_short),
     Figure("interpolate at zero", "element", interpolate),
     Figure("expand a seed", "element", expand),

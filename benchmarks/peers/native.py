@@ -1,4 +1,5 @@
-"""The peers in C++: blst's own functions and the memory bandwidth, built when first asked for."""
+"""The peers in C++: blst's own functions, the memory bandwidth and the floor of the arithmetic, built when
+first asked for."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ BUILD = ROOT / "build" / "bench"
 def built() -> Path:
     """Build the peers; return the directory with the programs."""
     configure = ["cmake", "-S", str(ROOT), "-B", str(BUILD), "-DZKPFL_BENCH=ON", "-DCMAKE_BUILD_TYPE=Release"]
-    for command in (configure, ["cmake", "--build", str(BUILD), "--target", "peer_blst", "peer_bandwidth"]):
+    build = ["cmake", "--build", str(BUILD), "--target", "peer_blst", "peer_bandwidth", "peer_floor"]
+    for command in (configure, build):
         subprocess.run(command, check=True, capture_output=True)  # noqa: S603  (no shell, own arguments)
     return BUILD
 
@@ -70,5 +72,26 @@ def reading(size: int, work: int) -> Peer:
         bytes_a_second, total = subprocess.check_output(command, text=True).split()  # noqa: S603
         assert int(total) > 0
         return size / float(bytes_a_second)
+
+    return Peer(work, seconds)
+
+
+def arithmetic_floor(columns: int, bits: int, work: int) -> Peer:
+    """The products and squares of a commitment's additions alone, by the adder that this processor gets.
+
+    Parameters
+    ----------
+    columns
+        Of a row, full of values.
+    bits
+        Of a value, sign included.
+    work
+        Values that the kernel commits to.
+    """
+
+    def seconds() -> float:
+        command = [str(built() / "peer_floor"), str(columns), str(bits)]
+        _, nanoseconds = subprocess.check_output(command, text=True).split()  # noqa: S603
+        return 1e-9 * float(nanoseconds) * work
 
     return Peer(work, seconds)

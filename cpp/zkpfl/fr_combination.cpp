@@ -8,7 +8,7 @@ namespace zkpfl {
 
 namespace {
 
-constexpr std::size_t kGrain = 1024;  // scalars below which a thread costs more than it saves
+constexpr std::size_t kGrain = 8192;  // products below which a thread costs more than it saves
 constexpr std::size_t kTile = 128;    // elements whose unreduced sums stay in the first-level cache
 constexpr std::size_t kRowsAtOnce = 8;
 
@@ -99,7 +99,9 @@ void linear_combination(Scalar* out, const std::vector<const Scalar*>& rows,
   // One limb promises sums that reduce_sum can take: below 2^61 multiples of r.
   const bool small = bits + std::bit_width(rows.size()) <= 61;
   const auto combine_tile = small ? combine<1> : bits <= 128 ? combine<2> : combine<4>;
-  parallel_for(count, kGrain, [&](std::size_t begin, std::size_t end) {
+  const std::size_t grain =
+      std::max<std::size_t>(1, kGrain / std::max<std::size_t>(1, rows.size()));
+  parallel_for(count, grain, [&](std::size_t begin, std::size_t end) {
     for (std::size_t first = begin; first < end; first += kTile) {
       combine_tile(out, rows, factors, first, std::min(kTile, end - first));
     }
