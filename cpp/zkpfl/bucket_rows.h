@@ -40,7 +40,7 @@ class BucketRows {
     accumulate();
     join_slots();
     reduce(rows);
-    for (std::size_t row = 0; row < rows; ++row) out[row] = combine(row);
+    combine(out, rows);
   }
 
  private:
@@ -170,21 +170,21 @@ class BucketRows {
     }
   }
 
-  // B 2^L - sum_l 2^l O_l.
-  blst_p1 combine(std::size_t row) {
-    blst_p1 sum = from_affine(exported(*bucket(row, shape_.buckets())));
+  // B 2^L - sum_l 2^l O_l, of all rows in step.
+  void combine(blst_p1* out, std::size_t rows) {
+    std::vector<Point> totals(rows);
+    for (std::size_t row = 0; row < rows; ++row) totals[row] = *bucket(row, shape_.buckets());
     for (std::size_t odd = shape_.buckets() / 2; odd > 0; odd /= 2) {
-      blst_p1_double(&sum, &sum);
-      const blst_p1_affine rest = negated(exported(*bucket(row, odd)));
-      blst_p1_add_or_double_affine(&sum, &sum, &rest);
+      Adder::twice(totals.data(), rows);
+      additions_.clear();
+      for (std::size_t row = 0; row < rows; ++row) {
+        additions_.push_back({&totals[row], bucket(row, odd), true});
+      }
+      Adder::add(additions_.data(), rows);
     }
-    return sum;
-  }
-
-  static blst_p1_affine exported(const Point& point) {
-    blst_p1_affine out;
-    Adder::export_points(&out, &point, 1);
-    return out;
+    G1Points affine(rows);
+    Adder::export_points(affine.data(), totals.data(), rows);
+    std::transform(affine.begin(), affine.end(), out, from_affine);
   }
 
   const DigitShape shape_;
