@@ -1,6 +1,7 @@
 #include "zkpfl/parallel.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
 #include <exception>
 #include <mutex>
@@ -17,11 +18,39 @@ std::size_t thread_count() {
   return std::max(1u, std::thread::hardware_concurrency());
 }
 
+namespace {
+
+// Threads that help in kernels now, in the whole process.
+std::atomic<std::size_t> helping = 0;
+
+// Takes up to `wanted` helpers out of those that the process may still start, and gives them back.
+class Helpers {
+ public:
+  explicit Helpers(std::size_t wanted) {
+    const std::size_t most = thread_count() - 1;
+    std::size_t seen = helping;
+    do {
+      count_ = std::min(wanted, seen < most ? most - seen : 0);
+    } while (!helping.compare_exchange_weak(seen, seen + count_));
+  }
+  ~Helpers() { helping -= count_; }
+  Helpers(const Helpers&) = delete;
+  Helpers& operator=(const Helpers&) = delete;
+
+  std::size_t count() const { return count_; }
+
+ private:
+  std::size_t count_ = 0;
+};
+
+}  // namespace
+
 void parallel_for(std::size_t count, std::size_t grain,
                   const std::function<void(std::size_t, std::size_t)>& body) {
   const std::size_t most = std::max<std::size_t>(1, count / std::max<std::size_t>(1, grain));
-  const std::size_t parts = std::min(thread_count(), most);
-  if (parts <= 1) {
+  const Helpers helpers(most - 1);
+  const std::size_t parts = 1 + helpers.count();
+  if (parts == 1) {
     if (count > 0) body(0, count);
     return;
   }
