@@ -9,7 +9,7 @@ from benchmarks.figures import Figure, Peer, Task, timed
 from benchmarks.running import run_figure
 from zkpfl.crypto.commitments import commit_rows
 from zkpfl.crypto.points import G1Array
-from zkpfl.crypto.sharing import ShareCheck
+from zkpfl.crypto.sharing import ShareCheck, combine_share
 
 TRAINERS = 10
 
@@ -24,8 +24,8 @@ def share_check(dimension: int) -> Task:
     def run() -> bool:
         check = ShareCheck(gens)
         for trainer in range(TRAINERS):
-            check.add(trainer, share, commitments)
-        return check.faulty() == []
+            check.add(trainer, combine_share(share, commitments))
+        return not check.faulty()
 
     def check(all_good: bool) -> None:
         assert all_good

@@ -157,7 +157,7 @@ def test_false_aggregate_share_is_left_out_of_the_attestation(
     honest = NodeRound._sum_of_shares
 
     def cheat(self: NodeRound, accepted: int) -> np.ndarray:
-        rows = honest(self, accepted)
+        rows = honest(self, accepted).copy()
         if self.node == 1:
             rows[0, 0, 0] ^= np.uint64(1)
         return rows

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from zkpfl.crypto.bls import BlsSecretKey
+from zkpfl.crypto.merkle import keccak256
 from zkpfl.crypto.sealing import EncryptionKey, generate_encryption_key
 from zkpfl.crypto.signatures import AccountKey
 from zkpfl.crypto.transcript import Context
-from zkpfl.errors import Equivocation
+from zkpfl.errors import ContentTooLarge, Equivocation, NotFound
 from zkpfl.params import Committee, Layout
 from zkpfl.protocol.manifests import AggregateManifest
 from zkpfl.protocol.member import MemberRound
@@ -32,6 +33,25 @@ class MemoryJournal:
     def record(self, context: Context, accepted_hash: bytes) -> None:
         if self.recorded.setdefault(context.to_bytes(), accepted_hash) != accepted_hash:
             raise Equivocation("another accepted set")
+
+
+class MemoryArchive:
+    """Content by its hash; tests lose or alter it."""
+
+    def __init__(self) -> None:
+        self.content: dict[bytes, bytes] = {}
+
+    def put(self, data: bytes) -> bytes:
+        name = keccak256(data)
+        self.content.setdefault(name, data)
+        return name
+
+    def get(self, handle: bytes, *, max_size_bytes: int) -> bytes:
+        if handle not in self.content:
+            raise NotFound("lost", field="cid")
+        if len(self.content[handle]) > max_size_bytes:
+            raise ContentTooLarge("longer than it was", field="cid")
+        return self.content[handle]
 
 
 @dataclass
@@ -73,8 +93,9 @@ class Parties:
             member_key=self.member_key.public,
         )
 
-    def node_round(self, plan: RoundPlan, node: int) -> NodeRound:
-        return NodeRound(plan, node, self.nodes[node - 1], self.node_keys[node - 1])
+    def node_round(self, plan: RoundPlan, node: int, archive: MemoryArchive | None = None) -> NodeRound:
+        keys = self.nodes[node - 1], self.node_keys[node - 1]
+        return NodeRound(plan, node, *keys, archive or MemoryArchive())
 
     def node_rounds(self, plan: RoundPlan) -> list[NodeRound]:
         return [self.node_round(plan, node) for node in range(1, self.committee.size + 1)]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tests.scenarios.round_parties import CONTENT_ID, Parties, decode, deliver, updates
-from zkpfl.crypto.merkle import hash_blob, keccak256, share_root
+from zkpfl.crypto.merkle import hash_blob, merkle_root, share_root
 from zkpfl.crypto.proofs import aggregation
 from zkpfl.crypto.scalars import ORDER
 from zkpfl.crypto.sealing import open_from, seal_to
@@ -148,8 +148,8 @@ def swapped_commitments(_p: Parties, _plan: RoundPlan, s: PreparedSubmission) ->
 def point_outside_subgroup(p: Parties, plan: RoundPlan, s: PreparedSubmission) -> tuple[SealedShare, bytes]:
     # x = 4 is on the curve and not in the subgroup of prime order
     commitments = (b"\x80" + bytes(46) + b"\x04") + s.commitments[48:]
-    message = s.shares[MATRIX_NODE - 1].signed.message
-    signed = replace(message, commitment_root=keccak256(commitments)).sign(MessageKind.SHARE, p.trainers[0])
+    message, root = s.shares[MATRIX_NODE - 1].signed.message, merkle_root(commitments, 48)
+    signed = replace(message, commitment_root=root).sign(MessageKind.SHARE, p.trainers[0])
     return SealedShare(signed, s.shares[MATRIX_NODE - 1].blob), commitments
 
 

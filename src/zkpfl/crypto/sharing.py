@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -24,6 +24,9 @@ from zkpfl.crypto.scalars import (
 )
 from zkpfl.errors import BadCommitment, InvalidParameter
 from zkpfl.params import Committee, Layout
+
+BATCH = 16
+"""Shares checked by one fixed-base MSM; their combinations are all that is kept of them meanwhile."""
 
 
 def expand_seed(seed: bytes, rows: int, width: int) -> Scalars:
@@ -143,22 +146,20 @@ def interpolate_at_zero(shares: Mapping[int, Scalars]) -> Scalars:
     return linear_combination(list(shares.values()), lagrange_coefficients(list(shares), 0))
 
 
-def share_commitments(submission: G1Array, layout: Layout, committee: Committee, node: int) -> G1Array:
-    """Commitments to the rows of node ``j``'s share: ``E_(j,p) = Σ_(k<t) λ_(j,k)·E_(k,p)``, ``E_0 = D``.
+def polynomial_commitments(submission: G1Array, layout: Layout, committee: Committee) -> tuple[G1Array, ...]:
+    """Commitments ``E_(k,p)`` to the rows of ``f(0) … f(t−1)``, with ``E_0 = D`` derived from the lanes.
 
     Parameters
     ----------
     submission
         ``R + (t − 1)·P`` points: of one trainer, or elementwise sums of several.
     layout, committee
-        Give R, P, m and t.
-    node
-        j, 1 to m.
+        Give R, P and t.
 
     Returns
     -------
-    G1Array
-        P points.
+    tuple of G1Array
+        t arrays of P points.
 
     Raises
     ------
@@ -169,42 +170,81 @@ def share_commitments(submission: G1Array, layout: Layout, committee: Committee,
     expected = lane_rows + (committee.threshold - 1) * rows
     if len(submission) != expected:
         raise BadCommitment(f"expected {expected} commitments, got {len(submission)}", field="submission")
+    sent = (submission[start : start + rows] for start in range(lane_rows, expected, rows))
+    return (packed_commitments(submission[:lane_rows], layout), *sent)
+
+
+def commitments_at(known: Sequence[G1Array], committee: Committee, node: int) -> G1Array:
+    """Commitments to the rows of node ``j``'s share: ``E_(j,p) = Σ_(k<t) λ_(j,k)·E_(k,p)``.
+
+    Parameters
+    ----------
+    known
+        What `polynomial_commitments` gives.
+    committee
+        Gives m and t.
+    node
+        j, 1 to m.
+
+    Returns
+    -------
+    G1Array
+        P points.
+    """
     if not 1 <= node <= committee.size:
         raise InvalidParameter(f"must be 1 to {committee.size}, got {node}", field="node")
-    known = [packed_commitments(submission[:lane_rows], layout)]
-    known += [submission[start : start + rows] for start in range(lane_rows, expected, rows)]
     return combine_arrays(known, lagrange_coefficients(range(committee.threshold), node))
 
 
+def share_commitments(submission: G1Array, layout: Layout, committee: Committee, node: int) -> G1Array:
+    """Commitments to the rows of node ``j``'s share, from a submission or a sum of several.
+
+    `polynomial_commitments`, then `commitments_at`; who needs several nodes keeps what is between.
+    """
+    return commitments_at(polynomial_commitments(submission, layout, committee), committee, node)
+
+
 @dataclass(frozen=True)
-class FaultyRow:
-    """A row of a trainer's share that fails its commitment: evidence against that trainer."""
-
-    trainer_id: int
-    row: int
-
-
-@dataclass(frozen=True)
-class _Combined:
+class CombinedShare:
     """A random combination of a share's rows and of their commitments; the two fit if the share does."""
 
     row: Scalars = field(repr=False)
     commitment: G1Array
 
 
-@dataclass(frozen=True)
-class _Received:
-    trainer_id: int
-    share: Scalars = field(repr=False)
-    commitments: G1Array
-    combined: _Combined = field(repr=False)
+def combine_share(share: Scalars, commitments_to_share: G1Array) -> CombinedShare:
+    """Combine the rows of a share, and their commitments, with fresh secret weights of 128 bits.
+
+    A share that does not fit its commitments gives a combination that does not, but with probability 2^-128.
+
+    Parameters
+    ----------
+    share
+        Shape (P, N + 1, 4). Secret.
+    commitments_to_share
+        P points (:func:`share_commitments`).
+
+    Raises
+    ------
+    InvalidParameter
+        If the shapes do not belong together.
+    """
+    rows = check_scalars(share, (None, None), field="share")
+    if len(rows) == 0 or len(rows) != len(commitments_to_share):
+        raise InvalidParameter(
+            f"expected a commitment to each of {len(rows)} rows, got {len(commitments_to_share)}",
+            field="commitments",
+        )
+    weights = random_short(len(rows))
+    return CombinedShare(linear_combination(rows, weights), msm(commitments_to_share, weights))
 
 
 class ShareCheck:
-    """A node's check of all shares of a round, batched: one fixed-base MSM of N + 1 if all are good.
+    """A node's check of the shares of a round as they arrive: one fixed-base MSM of N + 1 a batch.
 
-    Each row gets a secret random 128-bit weight, so a bad share passes with probability 2^-128. If the sum
-    over all trainers fails, bisection finds the faulty trainers and then the first failing row of each.
+    A combination is kept until its batch is full, so what is kept does not grow with the number of trainers.
+    If the sum over a batch fails, bisection finds the faulty trainers; `check_rows` then finds the failing
+    row of a share.
 
     Parameters
     ----------
@@ -214,35 +254,31 @@ class ShareCheck:
 
     def __init__(self, gens: Generators) -> None:
         self._gens = gens
-        self._received: list[_Received] = []
+        self._pending: dict[int, CombinedShare] = {}
+        self._faulty: set[int] = set()
 
-    def add(self, trainer_id: int, share: Scalars, commitments_to_share: G1Array) -> None:
-        """Take a share into the batch.
-
-        Parameters
-        ----------
-        trainer_id
-            Names the trainer in the result; once in a batch.
-        share
-            Shape (P, N + 1, 4), kept by reference until the check. Secret.
-        commitments_to_share
-            P points (:func:`share_commitments`).
+    def add(self, trainer_id: int, combined: CombinedShare) -> None:
+        """Take a share into the batch, in place of an earlier one of this trainer.
 
         Raises
         ------
         InvalidParameter
-            If a shape is wrong or the trainer is already in the batch.
+            If it does not have a column for each generator and one for the blinding.
         """
-        if any(received.trainer_id == trainer_id for received in self._received):
-            raise InvalidParameter(f"trainer {trainer_id} is already in the batch", field="trainer_id")
-        rows = _check_share(share, commitments_to_share, self._gens)
-        combined = _combine(rows, commitments_to_share)
-        self._received.append(_Received(trainer_id, rows, commitments_to_share, combined))
+        check_scalars(combined.row, (self._gens.columns + 1,), field="share")
+        self._faulty.discard(trainer_id)
+        self._pending[trainer_id] = combined
+        if len(self._pending) >= BATCH:
+            self._check_pending()
 
-    def faulty(self) -> list[FaultyRow]:
-        """First failing row of every trainer whose share fails; empty if all are good."""
-        bad = _bisect(self._received, lambda part: _all_fit([one.combined for one in part], self._gens))
-        return [FaultyRow(one.trainer_id, _first_bad_row(one, self._gens)) for one in bad]
+    def faulty(self) -> frozenset[int]:
+        """Trainers whose share fails its commitments; the shares since the last batch are checked now."""
+        self._check_pending()
+        return frozenset(self._faulty)
+
+    def _check_pending(self) -> None:
+        self._faulty.update(_bisect(list(self._pending.items()), self._gens))
+        self._pending.clear()
 
 
 def check_rows(share: Scalars, commitments: G1Array) -> int | None:
@@ -260,48 +296,31 @@ def check_rows(share: Scalars, commitments: G1Array) -> int | None:
     int or None
         The first row that fails, None if all are good. A bad share passes with probability 2^-128.
     """
-    gens = generators(share.shape[1] - 1 if share.ndim == 3 else 0)
-    rows = _check_share(share, commitments, gens)
-    combined = _combine(rows, commitments)
-    if _all_fit([combined], gens):
-        return None
-    return _first_bad_row(_Received(0, rows, commitments, combined), gens)
+    combined = combine_share(share, commitments)
+    gens = generators(share.shape[1] - 1)
+    return None if _all_fit([combined], gens) else _first_bad_row(share, commitments, gens)
 
 
-def _check_share(share: Scalars, commitments: G1Array, gens: Generators) -> Scalars:
-    rows = check_scalars(share, (None, gens.columns + 1), field="share")
-    if len(rows) == 0 or len(rows) != len(commitments):
-        raise InvalidParameter(
-            f"expected a commitment to each of {len(rows)} rows, got {len(commitments)}", field="commitments"
-        )
-    return rows
-
-
-def _combine(rows: Scalars, commitments: G1Array) -> _Combined:
-    weights = random_short(len(rows))
-    return _Combined(linear_combination(rows, weights), msm(commitments, weights))
-
-
-def _all_fit(parts: Sequence[_Combined], gens: Generators) -> bool:
+def _all_fit(parts: Sequence[CombinedShare], gens: Generators) -> bool:
     row = sum_scalars([part.row for part in parts])
     return commit_rows(row[np.newaxis], gens) == sum_arrays([part.commitment for part in parts])
 
 
-def _bisect(items: list[_Received], good: Callable[[list[_Received]], bool]) -> list[_Received]:
-    """Items that are not good by themselves, where a list is good if (almost surely only if) all of it is."""
-    if not items or good(items):
+def _bisect(items: Sequence[tuple[int, CombinedShare]], gens: Generators) -> list[int]:
+    """Names of the items that do not fit; a list fits, almost surely, only if all of it does."""
+    if not items or _all_fit([combined for _, combined in items], gens):
         return []
     if len(items) == 1:
-        return items
+        return [items[0][0]]
     middle = len(items) // 2
-    return _bisect(items[:middle], good) + _bisect(items[middle:], good)
+    return _bisect(items[:middle], gens) + _bisect(items[middle:], gens)
 
 
-def _first_bad_row(received: _Received, gens: Generators) -> int:
+def _first_bad_row(rows: Scalars, commitments: G1Array, gens: Generators) -> int:
     """First failing row of a share that is known to fail as a whole."""
-    first, last = 0, len(received.share)
+    first, last = 0, len(rows)
     while last - first > 1:
         middle = (first + last) // 2
-        half = _combine(received.share[first:middle], received.commitments[first:middle])
+        half = combine_share(rows[first:middle], commitments[first:middle])
         first, last = (middle, last) if _all_fit([half], gens) else (first, middle)
     return first

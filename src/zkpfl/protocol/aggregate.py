@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from zkpfl.crypto.merkle import commitment_root
-from zkpfl.crypto.points import G1Array, sum_arrays
+from zkpfl.crypto.merkle import commitment_root, merkle_root
+from zkpfl.crypto.points import POINT_BYTES, G1Array
 from zkpfl.crypto.proofs import aggregation
-from zkpfl.crypto.sharing import share_commitments
+from zkpfl.crypto.sharing import commitments_at, polynomial_commitments
 from zkpfl.errors import BadCommitment, BadProof, InvalidEncoding, NotDelivered
 from zkpfl.protocol.manifests import AggregateManifest
 from zkpfl.protocol.plan import RoundPlan, members_of
+
+
+def require_commitments(plan: RoundPlan, data: bytes, root: bytes, *, party: str) -> None:
+    """Raise `NotDelivered` unless the bytes have the length of a submission's points and yield the root."""
+    if len(data) != POINT_BYTES * plan.submission_points:
+        raise NotDelivered(
+            f"expected {plan.submission_points} points, got {len(data)} bytes",
+            party=party,
+            field="commitments",
+        )
+    if merkle_root(data, POINT_BYTES) != root:
+        raise NotDelivered("points do not yield the commitment root", party=party, field="commitments")
 
 
 def decode_commitments(plan: RoundPlan, data: bytes, root: bytes, *, party: str) -> G1Array:
@@ -22,19 +35,19 @@ def decode_commitments(plan: RoundPlan, data: bytes, root: bytes, *, party: str)
     NotDelivered
         The bytes are not the right number of valid points, or do not yield the root.
     """
-    if len(data) != 48 * plan.submission_points:
-        raise NotDelivered(
-            f"expected {plan.submission_points} points, got {len(data)} bytes",
-            party=party,
-            field="commitments",
-        )
+    # The root is over the bytes: decoding accepts one encoding of a point only.
+    require_commitments(plan, data, root, party=party)
     try:
-        points = G1Array.decode(data)
+        return G1Array.decode(data)
     except InvalidEncoding as error:
         raise NotDelivered(str(error), party=party, field="commitments") from error
-    if commitment_root(points) != root:
-        raise NotDelivered("points do not yield the commitment root", party=party, field="commitments")
-    return points
+
+
+def require_roots(accepted: int, roots: Mapping[int, bytes]) -> None:
+    """Raise `BadCommitment` unless there is a commitment root of every accepted trainer."""
+    missing = [trainer for trainer in members_of(accepted) if trainer not in roots]
+    if missing:
+        raise BadCommitment(f"no commitments of trainers {missing}", party="accepted set", field="points")
 
 
 @dataclass(frozen=True)
@@ -48,34 +61,32 @@ class PublicAggregate:
     accepted
         The accepted set I as a bitmap of trainers.
     roots
-        Commitment roots of the accepted trainers.
-    points
-        Commitments of the accepted trainers, checked against their roots.
+        Commitment roots, of the accepted trainers at least.
+    sums
+        Elementwise sums of the accepted submissions, each checked against its root: R + (t−1)·P points.
     """
 
     plan: RoundPlan
     accepted: int
-    roots: dict[int, bytes]
-    points: dict[int, G1Array]
+    roots: Mapping[int, bytes]
+    sums: G1Array
 
     def __post_init__(self) -> None:
-        missing = [number for number in members_of(self.accepted) if number not in self.points]
-        if missing:
-            raise BadCommitment(f"no commitments of trainers {missing}", party="accepted set", field="points")
-
-    @cached_property
-    def sums(self) -> G1Array:
-        """Elementwise sums of the accepted submissions, R + (t−1)·P points."""
-        return sum_arrays([self.points[number] for number in members_of(self.accepted)])
+        require_roots(self.accepted, self.roots)
 
     @cached_property
     def root(self) -> bytes:
         """The aggregate root, 32 bytes."""
         return commitment_root(self.sums)
 
+    @cached_property
+    def _polynomial(self) -> tuple[G1Array, ...]:
+        """Commitments to f(0) … f(t−1) of the sum, from which those of every node follow."""
+        return polynomial_commitments(self.sums, self.plan.layout, self.plan.committee)
+
     def share_commitments(self, node: int) -> G1Array:
         """F_p of node ``node``: commitments to the rows of its aggregate share, P points."""
-        return share_commitments(self.sums, self.plan.layout, self.plan.committee, node)
+        return commitments_at(self._polynomial, self.plan.committee, node)
 
     def statement(self, node: int, share_root: bytes, blob_hash: bytes) -> aggregation.Statement:
         """What node ``node``'s aggregation proof states."""

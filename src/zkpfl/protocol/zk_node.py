@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 from zkpfl.crypto.merkle import hash_blob, keccak256, share_root
-from zkpfl.crypto.points import G1Array
 from zkpfl.crypto.proofs import aggregation
-from zkpfl.crypto.scalars import Scalars, sum_scalars
-from zkpfl.crypto.sealing import EncryptionKey, open_from, seal_to
-from zkpfl.crypto.sharing import ShareCheck, share_commitments
+from zkpfl.crypto.scalars import Scalars
+from zkpfl.crypto.sealing import EncryptionKey, seal_to
 from zkpfl.crypto.signatures import AccountKey
 from zkpfl.crypto.transcript import Context
-from zkpfl.errors import (
-    BadShare,
-    CorruptContent,
-    InvalidEncoding,
-    NotAuthorized,
-    NotDelivered,
-    ProtocolFault,
-    WrongContext,
-)
-from zkpfl.protocol.aggregate import PublicAggregate, decode_commitments
+from zkpfl.errors import NotAuthorized, NotDelivered, ProtocolFault, WrongContext
+from zkpfl.protocol.aggregate import PublicAggregate, require_roots
 from zkpfl.protocol.manifests import AggregateManifest
 from zkpfl.protocol.messages import MessageKind, ShareMessage, SignedMessage
-from zkpfl.protocol.plan import RoundPlan, bitmap_of, members_of
-from zkpfl.protocol.shares import decode_share, encode_matrix
+from zkpfl.protocol.plan import RoundPlan, bitmap_of
+from zkpfl.protocol.received import OpenedShare, ReceivedShares, ShareArchive
+from zkpfl.protocol.shares import encode_matrix
 
 MAX_UPLOADS = 8
 """Uploads of one trainer in one round; each may replace the one before, and each is kept in storage."""
@@ -77,13 +68,6 @@ class AggregateShare:
         )
 
 
-@dataclass(frozen=True)
-class _Received:
-    commitment_root: bytes
-    points: G1Array
-    rows: Scalars
-
-
 class NodeRound:
     """State of one zk-node in one round.
 
@@ -97,30 +81,39 @@ class NodeRound:
         This node's account key; signs receipts.
     encryption
         This node's X25519 key; opens shares.
+    archive
+        Takes every share and its commitments before the receipt; a `Store` is one.
     """
 
-    def __init__(self, plan: RoundPlan, node: int, account: AccountKey, encryption: EncryptionKey) -> None:
+    def __init__(
+        self,
+        plan: RoundPlan,
+        node: int,
+        account: AccountKey,
+        encryption: EncryptionKey,
+        archive: ShareArchive[Any],
+    ) -> None:
         self.plan = plan
         self.node = node
         self._account = account
-        self._encryption = encryption
-        self._received: dict[int, _Received] = {}
+        self._received = ReceivedShares(plan, node, encryption, archive)
         self._uploads: dict[int, int] = {}
         self._verdict: Verdict | None = None
+        self._public: PublicAggregate | None = None
 
     def holds(self, trainer: int, commitment_root: bytes) -> bool:
         """Whether a share of trainer ``trainer`` under this commitment root is here."""
-        received = self._received.get(trainer)
-        return received is not None and received.commitment_root == commitment_root
-
-    def commitments(self, trainer: int) -> bytes:
-        """Compressed points of a trainer whose share is here."""
-        return self._received[trainer].points.encode()
+        message = self._received.message(trainer)
+        return message is not None and message.commitment_root == commitment_root
 
     @property
     def has_reported(self) -> bool:
         """Whether the shares of this round have been checked."""
         return self._verdict is not None
+
+    def accepts(self, accepted: int) -> bool:
+        """Whether this node accepted every trainer of ``accepted``."""
+        return self._verdict is not None and not accepted & ~self._verdict.accepted
 
     def admit(self, signed: SignedMessage) -> int:
         """Number of the trainer who sends a share, from its signed message alone, before any of its bytes.
@@ -148,7 +141,11 @@ class NodeRound:
         return trainer
 
     def receive_share(self, signed: SignedMessage, commitments: bytes, blob: bytes) -> SignedMessage:
-        """Take one share and acknowledge it.
+        """Take one share and acknowledge it: `open_share`, then `take`."""
+        return self.take(self.open_share(signed, commitments, blob))
+
+    def open_share(self, signed: SignedMessage, commitments: bytes, blob: bytes) -> OpenedShare:
+        """Check and store what a trainer sent. Changes nothing here: several threads may do it at once.
 
         Parameters
         ----------
@@ -159,6 +156,21 @@ class NodeRound:
         blob
             The sealed share.
 
+        Raises
+        ------
+        ProtocolFault
+            As `admit` does.
+        NotDelivered
+            Bytes that do not yield what was signed.
+        StorageError
+            The archive failed: this node's fault.
+        """
+        party = f"trainer {self.admit(signed)}"
+        return self._received.open(signed, commitments, blob, party)
+
+    def take(self, share: OpenedShare) -> SignedMessage:
+        """Add up an opened share and acknowledge it.
+
         Returns
         -------
         SignedMessage
@@ -167,18 +179,17 @@ class NodeRound:
         Raises
         ------
         ProtocolFault
-            As `admit` does.
-        NotDelivered
-            Bytes that do not yield what was signed.
+            As `admit` does: much may have happened since.
+        StorageError
+            The archive has lost what this share replaces: this node's fault.
         """
-        message = signed.message
+        signed = share.stored.signed
         trainer = self.admit(signed)
-        party = f"trainer {trainer}"
-        points = decode_commitments(self.plan, commitments, message.commitment_root, party=party)
-        rows = self._open_share(message, blob, party)
+        if self._received.message(trainer) != signed.message:  # else sent again: the receipt was lost
+            self._received.take(trainer, share)
+            self._public = None
         self._uploads[trainer] = self._uploads.get(trainer, 0) + 1
-        self._received[trainer] = _Received(message.commitment_root, points, rows)
-        return message.sign(MessageKind.RECEIPT, self._account)
+        return signed.message.sign(MessageKind.RECEIPT, self._account)
 
     def report(self, submissions: dict[int, bytes]) -> Verdict:
         """Check every received share against the commitments, all at once; later shares are refused.
@@ -193,36 +204,22 @@ class NodeRound:
         Verdict
             The accepted trainers, and a fault for each other submitter.
         """
-        check = ShareCheck(self.plan.generators)
-        faults: list[ProtocolFault] = []
-        for trainer, root in sorted(submissions.items()):
-            if not self.holds(trainer, root):
-                faults.append(NotDelivered("no share arrived", party=f"trainer {trainer}", field="share"))
-                continue
-            received = self._received[trainer]
-            check.add(trainer, received.rows, self._commitments_to(received.points))
-        bad = {fault.trainer_id: fault.row for fault in check.faulty()}
-        faults += [
-            BadShare(f"row {row} fails its commitment", party=f"trainer {trainer}", field=f"row {row}")
-            for trainer, row in sorted(bad.items())
+        bad = self._received.faulty()
+        held = {trainer for trainer, root in submissions.items() if self.holds(trainer, root)}
+        faults: list[ProtocolFault] = [
+            NotDelivered("no share arrived", party=f"trainer {trainer}", field="share")
+            for trainer in sorted(submissions.keys() - held)
         ]
-        accepted = bitmap_of(
-            trainer
-            for trainer, root in submissions.items()
-            if self.holds(trainer, root) and trainer not in bad
-        )
+        faults += [self._received.bad_share(trainer) for trainer in sorted(held & bad)]
+        accepted = bitmap_of(held - bad)
         self._verdict = Verdict(accepted, tuple(faults))
         return self._verdict
 
     def public_aggregate(self, accepted: int) -> PublicAggregate:
         """The sum of the commitments of ``accepted``, all of which this node must hold."""
-        members = [trainer for trainer in members_of(accepted) if trainer in self._received]
-        return PublicAggregate(
-            self.plan,
-            accepted,
-            roots={trainer: self._received[trainer].commitment_root for trainer in members},
-            points={trainer: self._received[trainer].points for trainer in members},
-        )
+        if self._public is None or self._public.accepted != accepted:
+            self._public = self._sum_commitments(accepted)
+        return self._public
 
     def release(self, accepted: int, journal: ReleaseJournal) -> AggregateShare:
         """Sum the accepted shares, seal the sum to the members and prove it; for one accepted set only, ever.
@@ -240,6 +237,8 @@ class NodeRound:
             I is below the quorum or not a subset of what this node accepted.
         Equivocation
             Another I was recorded for this round.
+        StorageError
+            A share that must be left out of the sum is lost: this node's fault.
         """
         if accepted.bit_count() < self.plan.quorum:
             raise NotAuthorized(
@@ -247,7 +246,7 @@ class NodeRound:
                 party="ledger",
                 field="accepted",
             )
-        if self._verdict is None or accepted & ~self._verdict.accepted:
+        if not self.accepts(accepted):
             raise NotAuthorized(
                 "has trainers that this node did not accept", party="ledger", field="accepted"
             )
@@ -266,10 +265,12 @@ class NodeRound:
         return AggregateShare(root, public.root, blob, blob_hash, proof)
 
     def _sum_of_shares(self, accepted: int) -> Scalars:
-        return sum_scalars([self._received[trainer].rows for trainer in members_of(accepted)])
+        return self._received.sum_of_rows(accepted)
 
-    def _commitments_to(self, points: G1Array) -> G1Array:
-        return share_commitments(points, self.plan.layout, self.plan.committee, self.node)
+    def _sum_commitments(self, accepted: int) -> PublicAggregate:
+        roots = self._received.commitment_roots
+        require_roots(accepted, roots)
+        return PublicAggregate(self.plan, accepted, roots, self._received.sum_of_commitments(accepted))
 
     def _require_addressed(self, message: ShareMessage) -> int:
         party = f"trainer 0x{message.trainer.hex()}"
@@ -280,15 +281,3 @@ class NodeRound:
         if message.trainer not in self.plan.trainers:
             raise NotAuthorized("has not joined the job", party=party, field="trainer")
         return self.plan.trainers.index(message.trainer)
-
-    def _open_share(self, message: ShareMessage, blob: bytes, party: str) -> Scalars:
-        if hash_blob(blob) != message.blob_hash:
-            raise NotDelivered("the sealed share is not the signed one", party=party, field="blob")
-        try:
-            context = self.plan.share_context(message.trainer, self.node)
-            rows = decode_share(self.plan, self.node, open_from(self._encryption, blob, context=context))
-        except (CorruptContent, InvalidEncoding) as error:
-            raise NotDelivered(str(error), party=party, field="blob") from error
-        if share_root(rows) != message.share_root:
-            raise NotDelivered("rows do not yield the share root", party=party, field="share_root")
-        return rows

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from zkpfl.crypto.bls import aggregate_public_keys, attestation_digest, signature_from_ledger
 from zkpfl.crypto.merkle import hash_blob
-from zkpfl.crypto.points import G1Array
+from zkpfl.crypto.points import G1Array, sum_arrays
 from zkpfl.errors import BadSignature, NotDelivered, WrongContext, ZkpflError
 from zkpfl.ledger.events import (
     AcceptedSetFixed,
@@ -19,7 +19,7 @@ from zkpfl.ledger.events import (
     Submitted,
 )
 from zkpfl.ledger.records import Job, Round
-from zkpfl.protocol.aggregate import PublicAggregate, decode_commitments
+from zkpfl.protocol.aggregate import PublicAggregate, decode_commitments, require_roots
 from zkpfl.protocol.plan import RoundPlan, bitmap_of, members_of
 from zkpfl.roles.audit_keys import NodeKeys
 from zkpfl.roles.audit_report import Findings
@@ -138,7 +138,9 @@ class RoundAudit:
 
     def _sum_commitments(self, attested: Attested | None) -> None:
         with self._findings.check("aggregate_commitments", self.place):
-            public = PublicAggregate(self.plan, self._round.accepted, self._roots, self._points)
+            require_roots(self._round.accepted, self._roots)
+            sums = sum_arrays([self._points[trainer] for trainer in members_of(self._round.accepted)])
+            public = PublicAggregate(self.plan, self._round.accepted, self._roots, sums)
             stated = {attested.aggregate_root, self._round.aggregate_root} if attested else set()
             if stated - {public.root}:
                 text = "the attested root is not that of the sum of the accepted commitments"

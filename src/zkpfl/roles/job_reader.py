@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import add
 
 import numpy as np
 from numpy.typing import NDArray
 
+from zkpfl.crypto.points import G1Array
 from zkpfl.crypto.sealing import EncryptionKey
 from zkpfl.crypto.transcript import Context
 from zkpfl.errors import LedgerError, NotDelivered, ProtocolFault, StorageError, WrongContext, ZkpflError
@@ -151,16 +153,15 @@ class JobReader:
     def public_aggregate(self, plan: RoundPlan, accepted: int) -> PublicAggregate:
         """The sum of the accepted commitments, from storage, checked against the ledger."""
         submissions = self.submissions(plan.context.round)
-        roots, points = {}, {}
-        for trainer in members_of(accepted):
-            submission = submissions[trainer]
-            manifest = self.submission(plan, trainer, submission.manifest)
-            data = self.commitments(plan, trainer, manifest)
-            roots[trainer] = submission.commitment_root
-            points[trainer] = decode_commitments(
-                plan, data, submission.commitment_root, party=f"trainer {trainer}"
-            )
-        return PublicAggregate(plan, accepted, roots, points)
+        roots = {trainer: submissions[trainer].commitment_root for trainer in members_of(accepted)}
+        # One submission's points at a time in memory, beside their sum.
+        points = (self._points(plan, trainer, submissions[trainer]) for trainer in roots)
+        return PublicAggregate(plan, accepted, roots, reduce(add, points))
+
+    def _points(self, plan: RoundPlan, trainer: int, submission: Submission) -> G1Array:
+        manifest = self.submission(plan, trainer, submission.manifest)
+        data = self.commitments(plan, trainer, manifest)
+        return decode_commitments(plan, data, submission.commitment_root, party=f"trainer {trainer}")
 
     def aggregate_manifest(self, plan: RoundPlan, node: int) -> AggregateManifest:
         """What a zk-node posted; `NotDelivered` if storage lacks it or it differs from the ledger."""

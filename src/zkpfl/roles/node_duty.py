@@ -13,10 +13,10 @@ from zkpfl.crypto.bls import (
     attestation_digest,
     signature_to_ledger,
 )
-from zkpfl.errors import BadSignature, NotDelivered, ProtocolFault, WrongContext, WrongPhase, ZkpflError
+from zkpfl.errors import BadSignature, ProtocolFault, WrongContext, WrongPhase, ZkpflError
 from zkpfl.ledger.client import LedgerClient
 from zkpfl.ledger.records import Job, JobStatus, Phase, Round, Submission
-from zkpfl.protocol.aggregate import PublicAggregate
+from zkpfl.protocol.aggregate import PublicAggregate, require_commitments
 from zkpfl.protocol.messages import SignedMessage
 from zkpfl.protocol.plan import bitmap_of, members_of
 from zkpfl.protocol.zk_node import NodeRound, ReleaseJournal
@@ -32,6 +32,10 @@ PATIENCE_S = 0.3
 TURN_S = 1.0
 """Each node leaves it this long to every one before it to send the common attestation."""
 PEER_TIMEOUT_S = 2.0
+
+
+OPENED_AT_ONCE = 2
+"""Shares decoded and stored at once, each in three times its size of memory: one waits for the disk."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,7 @@ class NodeDuty:
         self._node = node
         self._report = report
         self._lock = threading.RLock()
+        self._opening = threading.BoundedSemaphore(OPENED_AT_ONCE)
         self._round: NodeRound | None = None
         self._public: PublicAggregate | None = None
         self._attested: _Attested | None = None
@@ -85,14 +90,13 @@ class NodeDuty:
         return UploadLimits(48 * plan.submission_points, plan.matrix_bytes + SEALING_OVERHEAD_BYTES)
 
     def receive_share(self, signed: SignedMessage, commitments: bytes, blob: bytes) -> SignedMessage:
-        """Take a share and keep it in storage too; see `NodeRound.receive_share`."""
+        """Take a share; see `NodeRound.receive_share`. The job goes on while it is decoded and stored."""
         with self._lock:
-            receipt = self._round_state(self._reader.job()).receive_share(signed, commitments, blob)
-        # Whatever the trainer does with its copies, members find the commitments, and this node, after a
-        # crash, its share.
-        self._store.put(commitments)
-        self._store.put(blob)
-        return receipt
+            state = self._round_state(self._reader.job())
+        with self._opening:
+            share = state.open_share(signed, commitments, blob)
+        with self._lock:
+            return state.take(share)
 
     def attestation(self, number: int) -> Attestation:
         """The node's signature for a round; `WrongPhase` until it has verified the posted proofs."""
@@ -123,7 +127,11 @@ class NodeDuty:
         number = job.current_round
         if self._round is None or self._round.plan.context.round != number:
             plan = self._reader.plan(job, number, self._reader.round(number).kind)
-            self._round = NodeRound(plan, self._node, self._identity.account, self._identity.encryption)
+            # Whatever the trainer does with its copies, members find the commitments in storage, and this
+            # node, after a crash, its share.
+            self._round = NodeRound(
+                plan, self._node, self._identity.account, self._identity.encryption, self._store
+            )
             self._public, self._attested = None, None
         return self._round
 
@@ -171,12 +179,8 @@ class NodeDuty:
         if not state.holds(trainer, root):
             signed, blob = self._reader.share(plan, trainer, manifest, root, self._node)
             state.receive_share(signed, commitments, blob)
-        elif state.commitments(trainer) != commitments:
-            raise NotDelivered(
-                "storage has other commitments than were streamed",
-                party=f"trainer {trainer}",
-                field="manifest",
-            )
+        else:
+            require_commitments(plan, commitments, root, party=f"trainer {trainer}")
 
     def _release(self, state: NodeRound, round_: Round) -> None:
         context = state.plan.context
@@ -219,7 +223,7 @@ class NodeDuty:
     def _sign(self, state: NodeRound, round_: Round) -> _Attested:
         """Verify every posted proof and sign for those that hold."""
         context = state.plan.context
-        public = self._public or self._reader.public_aggregate(state.plan, round_.accepted)
+        public = self._public or self._aggregate(state, round_.accepted)
         self._public = public
         posts = self._reader.posts(context.round)
         valid = []
@@ -238,6 +242,12 @@ class NodeDuty:
             [(posts[node].share_root, posts[node].manifest) for node in valid],
         )
         return _Attested(digest, bitmap, public.root, self._bls.sign(digest), time.monotonic())
+
+    def _aggregate(self, state: NodeRound, accepted: int) -> PublicAggregate:
+        """The sum of the accepted commitments: as summed while they came in, else from storage."""
+        if state.accepts(accepted):
+            return state.public_aggregate(accepted)
+        return self._reader.public_aggregate(state.plan, accepted)
 
     def _ask(self, state: NodeRound, node: int, own: _Attested) -> bytes | None:
         """A peer's signature over the same attestation; None if it has none yet or signed another."""

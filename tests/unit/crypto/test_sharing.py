@@ -16,9 +16,10 @@ from zkpfl.crypto.generators import generators
 from zkpfl.crypto.points import G1Array, sum_arrays
 from zkpfl.crypto.scalars import ORDER, Scalars, from_int, linear_combination, random_scalars, to_int
 from zkpfl.crypto.sharing import (
-    FaultyRow,
+    BATCH,
     ShareCheck,
     check_rows,
+    combine_share,
     expand_seed,
     interpolate_at_zero,
     lagrange_coefficients,
@@ -165,8 +166,9 @@ def test_cheaters_are_named_and_nobody_else(cheaters: list[int]) -> None:
     for index in range(5):
         share = random_scalars((3, 257))
         commitments = commit_rows(share, GENS)
-        check.add(10 + index, changed(share, index % 3) if index in cheaters else share, commitments)
-    assert check.faulty() == [FaultyRow(10 + index, index % 3) for index in cheaters]
+        sent = changed(share, index % 3) if index in cheaters else share
+        check.add(10 + index, combine_share(sent, commitments))
+    assert check.faulty() == {10 + index for index in cheaters}
 
 
 def test_colluding_trainers_whose_errors_cancel_are_named() -> None:
@@ -176,15 +178,15 @@ def test_colluding_trainers_whose_errors_cancel_are_named() -> None:
         commitments = commit_rows(share, GENS)
         bad = share.copy()
         bad[0, 0] = linear_combination([share[0, :1], delta[index : index + 1]], from_int([1, 1]))[0]
-        check.add(index, bad, commitments)
-    assert check.faulty() == [FaultyRow(0, 0), FaultyRow(1, 0)]
+        check.add(index, combine_share(bad, commitments))
+    assert check.faulty() == {0, 1}
 
 
 def test_a_good_batch_costs_one_commitment(monkeypatch: pytest.MonkeyPatch) -> None:
     check = ShareCheck(GENS)
     for index in range(4):
         share = random_scalars((2, 257))
-        check.add(index, share, commit_rows(share, GENS))
+        check.add(index, combine_share(share, commit_rows(share, GENS)))
     rows: list[int] = []
 
     def counted(values: Scalars, gens: object) -> G1Array:
@@ -192,25 +194,46 @@ def test_a_good_batch_costs_one_commitment(monkeypatch: pytest.MonkeyPatch) -> N
         return commit_rows(values, GENS)
 
     monkeypatch.setattr(sharing, "commit_rows", counted)
-    assert check.faulty() == []
+    assert check.faulty() == frozenset()
     assert rows == [1]
 
 
+def test_cheaters_are_named_in_every_batch_and_no_more_than_a_batch_is_kept() -> None:
+    check, cheaters = ShareCheck(GENS), {3, BATCH - 1, BATCH, 2 * BATCH}
+    share = random_scalars((2, 257))
+    commitments = commit_rows(share, GENS)
+    for index in range(2 * BATCH + 1):
+        check.add(index, combine_share(changed(share, 1) if index in cheaters else share, commitments))
+        assert len(check._pending) < BATCH
+    assert check.faulty() == cheaters
+
+
+@pytest.mark.parametrize("others", [0, BATCH])
+def test_a_later_share_of_a_trainer_counts_instead_of_the_one_before(others: int) -> None:
+    share = random_scalars((2, 257))
+    commitments = commit_rows(share, GENS)
+    good, bad = (combine_share(sent, commitments) for sent in (share, changed(share, 1)))
+    for last, faulty in ((good, set()), (bad, {0})):
+        check = ShareCheck(GENS)
+        check.add(0, bad)
+        for index in range(others):  # the batch of the first one is checked before the second one comes
+            check.add(1 + index, good)
+        check.add(0, good)
+        check.add(0, last)
+        assert check.faulty() == faulty
+
+
 def test_an_empty_batch_is_good() -> None:
-    assert ShareCheck(GENS).faulty() == []
+    assert ShareCheck(GENS).faulty() == frozenset()
 
 
 def test_checks_refuse_what_does_not_belong_together() -> None:
     share = random_scalars((2, 257))
     commitments = commit_rows(share, GENS)
-    check = ShareCheck(GENS)
-    check.add(1, share, commitments)
-    with pytest.raises(InvalidParameter, match="already"):
-        check.add(1, share, commitments)
     with pytest.raises(InvalidParameter, match="commitment to each"):
-        check.add(2, share, commitments[:1])
+        combine_share(share, commitments[:1])
     with pytest.raises(InvalidParameter, match="share"):
-        check.add(2, share[:, :256], commitments)
+        ShareCheck(GENS).add(2, combine_share(share[:, :256], commitments))
     with pytest.raises(InvalidParameter, match="commitment to each"):
         check_rows(share[:0], commitments[:0])
     with pytest.raises(InvalidParameter):
@@ -236,7 +259,7 @@ def test_interpolation_refuses_node_zero() -> None:
 def test_secrets_do_not_show() -> None:
     check = ShareCheck(GENS)
     share = random_scalars((1, 257))
-    check.add(1, share, commit_rows(share, GENS))
+    check.add(1, combine_share(share, commit_rows(share, GENS)))
     shown = repr(vars(check))
     assert "array" not in shown
     assert str(share[0, 0, 0]) not in shown

@@ -178,7 +178,7 @@ class SmallJob:
 
     def _node_round(self, plan: RoundPlan, index: int) -> NodeRound:
         identity = self.nodes[index].identity
-        return NodeRound(plan, index + 1, identity.account, identity.encryption)
+        return NodeRound(plan, index + 1, identity.account, identity.encryption, self.store)
 
     def _values(self, plan: RoundPlan, kind: RoundKind, trainer: int) -> np.ndarray:
         records, member = self.hospitals[trainer], self.member
