@@ -13,7 +13,7 @@ from zkpfl.crypto.bls import (
     attestation_digest,
     signature_to_ledger,
 )
-from zkpfl.errors import BadSignature, ProtocolFault, WrongContext, WrongPhase, ZkpflError
+from zkpfl.errors import BadSignature, NotAuthorized, ProtocolFault, WrongContext, WrongPhase, ZkpflError
 from zkpfl.ledger.client import LedgerClient
 from zkpfl.ledger.records import Job, JobStatus, Phase, Round, Submission
 from zkpfl.protocol.aggregate import PublicAggregate, require_commitments
@@ -167,7 +167,7 @@ class NodeDuty:
             try:
                 self._obtain(state, trainer, submission)
                 roots[trainer] = submission.commitment_root
-            except ProtocolFault as fault:
+            except (ProtocolFault, NotAuthorized) as fault:  # also a trainer that has sent too much already
                 self._report(fault_event(fault, context.job, context.round))
         return roots
 
