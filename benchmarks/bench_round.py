@@ -1,6 +1,6 @@
 """A round: time a role and stage, bytes a message, peak memory.
 
-``python -m benchmarks.bench_round --json`` runs sizes up to 2^20 parameters and 50 trainers, each in
+``python -m benchmarks.bench_round --json`` runs sizes up to 2^20 parameters and 200 trainers, each in
 a process of its own; ``--largest`` adds 2^24.
 """
 
@@ -18,7 +18,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 from benchmarks.simulation import Costs, Round
 
-TRAINERS = (5, 10, 20, 50)
+TRAINERS = (5, 10, 20, 50, 200)
 LOG2_DIMENSIONS = (16, 17, 18, 19, 20)
 FEW_TRAINERS, SMALL = 5, 16
 
@@ -46,8 +46,9 @@ def table(costs: Sequence[Costs]) -> str:
     for cost in costs:
         lines.append(f"d = {cost.dimension}, {cost.trainers} trainers")
         for name, stage in cost.stages.items():
-            lines.append(f"  {name:<42}{1e3 * stage.seconds:>10.1f} ms{stage.memory / 2**20:>10.1f} MiB")
-        lines += [f"  {name:<42}{size:>10} bytes" for name, size in cost.messages.items()]
+            lines.append(f"  {name:<47}{1e3 * stage.seconds:>10.1f} ms{stage.memory / 2**20:>10.1f} MiB")
+        lines += [f"  {name:<47}{size:>10} bytes" for name, size in cost.messages.items()]
+        lines.append(f"  {'zk-node: kept of all trainers but the first':<47}{cost.kept:>10} bytes")
     return "\n".join(lines)
 
 

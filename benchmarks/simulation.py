@@ -8,7 +8,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import count
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TypeVar
 
 import numpy as np
@@ -51,10 +53,13 @@ class Costs:
         By role and stage.
     messages
         Bytes of each message.
+    kept
+        Bytes by which the process grew between the first trainer's share and the last one's, a zk-node.
     """
 
     dimension: int
     trainers: int
+    kept: int = 0
     stages: dict[str, Stage] = field(default_factory=dict)
     messages: dict[str, int] = field(default_factory=dict)
 
@@ -79,6 +84,23 @@ class Memory:
     def record(self, context: Context, accepted_hash: bytes) -> None:
         if self._recorded.setdefault(context, accepted_hash) != accepted_hash:
             raise Equivocation("another set is recorded", party="zk-node", field="accepted")
+
+
+class Folder:
+    """An archive on disk that does not wait for it: what is measured is the node and not the disk."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._numbers = count()
+
+    def put(self, data: bytes) -> Path:
+        path = self._path / str(next(self._numbers))
+        path.write_bytes(data)
+        return path
+
+    def get(self, handle: Path, *, max_size_bytes: int) -> bytes:
+        assert handle.stat().st_size <= max_size_bytes
+        return handle.read_bytes()
 
 
 class Round:
@@ -113,17 +135,24 @@ class Round:
 
     def run(self) -> Costs:
         """Run it, check the sum and return the costs."""
+        with TemporaryDirectory() as folder:
+            return self._run(Folder(Path(folder)))
+
+    def _run(self, archive: Folder) -> Costs:
         nodes = [
-            NodeRound(self.plan, j, self._node_accounts[j - 1], self._node_keys[j - 1])
+            NodeRound(self.plan, j, self._node_accounts[j - 1], self._node_keys[j - 1], archive)
             for j in range(JUDGE - COMMITTEE.threshold + 1, JUDGE + 1)
         ]
         expected, roots = np.zeros(self.plan.layout.dimension, dtype=np.int64), {}
+        first = 0
         for number, account in enumerate(self._accounts):
             integers, sent = self._train(number, account)
             expected += integers
             roots[number] = sent.commitment_root
             for node in nodes:
                 self._deliver(node, sent)
+            first = first or _resident_memory()
+        self.costs.kept = (_resident_memory() - first) // len(nodes)
         shares = {node.node: self._release(node, roots) for node in nodes}
         assert np.array_equal(self._decode(nodes[-1], shares), expected)
         return self.costs
@@ -147,15 +176,16 @@ class Round:
     def _deliver(self, node: NodeRound, sent: PreparedSubmission) -> None:
         share = sent.shares[node.node - 1]
         run = partial(node.receive_share, share.signed, sent.commitments, share.blob)
-        self._measure_judge(node, "zk-node: receive and decode, a trainer", run)
+        self._measure_judge(node, "zk-node: hash, decode, check and add, a trainer", run)
 
     def _release(self, node: NodeRound, roots: dict[int, bytes]) -> AggregateShare:
         accepted = (1 << len(roots)) - 1
-        verdict = self._measure_judge(node, "zk-node: check all shares", partial(node.report, roots))
-        assert verdict.accepted == accepted
-        share = self._measure_judge(
-            node, "zk-node: aggregate and prove", partial(node.release, accepted, Memory())
-        )
+
+        def finish() -> AggregateShare:
+            assert node.report(roots).accepted == accepted
+            return node.release(accepted, Memory())
+
+        share = self._measure_judge(node, "zk-node: check batch, aggregate, prove, a round", finish)
         self.costs.messages["zk-node: aggregate share"] = len(share.blob)
         self.costs.messages["zk-node: proof"] = len(share.proof)
         return share
@@ -181,14 +211,18 @@ class Round:
 @contextmanager
 def _peak_memory() -> Iterator[Callable[[], int]]:
     """Give a function that says by how many bytes the process grew at most; 0 where it is not Linux."""
-    reset = Path("/proc/self/clear_refs")
-    if not reset.exists():
-        yield lambda: 0
-        return
-    ctypes.CDLL(None).malloc_trim(0)  # what earlier stages freed would hide what this one takes
-    reset.write_text("5")
-    before = _status("VmRSS")
-    yield lambda: max(0, _status("VmHWM") - before)
+    before = _resident_memory()  # what earlier stages freed would hide what this one takes
+    if before:
+        Path("/proc/self/clear_refs").write_text("5")
+    yield lambda: max(0, _status("VmHWM") - before) if before else 0
+
+
+def _resident_memory() -> int:
+    """Bytes that the process has in use; 0 where it is not Linux."""
+    if not Path("/proc/self/clear_refs").exists():
+        return 0
+    ctypes.CDLL(None).malloc_trim(0)
+    return _status("VmRSS")
 
 
 def _status(name: str) -> int:
