@@ -10,21 +10,23 @@ from benchmarks.running import run_figure
 from zkpfl.crypto.commitments import commit_rows
 from zkpfl.crypto.points import G1Array
 from zkpfl.crypto.sharing import ShareCheck, combine_share
+from zkpfl.params import Committee
 
 TRAINERS = 10
 
 
 def share_check(dimension: int) -> Task:
-    """Ten good shares in one batch; the peer commits to every row of one instead."""
+    """Ten good shares in one batch, with their lanes; the peer commits to every row of one instead."""
     layout = material.layout(dimension)
     gens = material.gens(layout.columns)
     share = material.scalars(layout.packed_rows, layout.columns + 1)
     commitments = commit_rows(share, gens)
+    submission = G1Array.concatenate([material.points(layout.lane_rows), commitments])
 
     def run() -> bool:
         check = ShareCheck(gens)
         for trainer in range(TRAINERS):
-            check.add(trainer, combine_share(share, commitments))
+            check.add(trainer, combine_share(share, submission, layout, Committee(3, 2), 1))
         return not check.faulty()
 
     def check(all_good: bool) -> None:

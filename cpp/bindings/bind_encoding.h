@@ -5,6 +5,7 @@
 
 #include "arrays.h"
 #include "zkpfl/fixed_point.h"
+#include "zkpfl/packed_msm.h"
 #include "zkpfl/packing.h"
 
 namespace zkpfl::bindings {
@@ -122,6 +123,15 @@ inline G1Array pack_points(const G1Array& lane_values, std::size_t lanes, std::s
   return {zkpfl::pack_points(lane_values.points, layout)};
 }
 
+inline G1Array packed_msm(const G1Array& lane_values, const ScalarArray& weights, std::size_t lanes,
+                          std::size_t width) {
+  const Lanes layout = checked_lanes(1, 1, lanes, width);
+  require(scalar_count(weights) == (lane_values.points.size() + lanes - 1) / lanes,
+          "one weight a packed point");
+  const py::gil_scoped_release unlocked;
+  return {to_affine({packed_msm_vartime(lane_values.points, scalars(weights), layout)})};
+}
+
 inline void bind_encoding(py::module_& m) {
   m.def("squared_norm", &squared_norm, py::arg("v").noconvert());
   m.def("scale", &scale, py::arg("v").noconvert(), py::arg("factor"));
@@ -139,6 +149,8 @@ inline void bind_encoding(py::module_& m) {
   m.def("pack_scalars", &pack_scalars, py::arg("lane_values").noconvert(), py::arg("lanes"),
         py::arg("width"));
   m.def("pack_points", &pack_points, py::arg("lane_values"), py::arg("lanes"), py::arg("width"));
+  m.def("packed_msm", &packed_msm, py::arg("lane_values"), py::arg("weights").noconvert(),
+        py::arg("lanes"), py::arg("width"));
 }
 
 }  // namespace zkpfl::bindings

@@ -82,15 +82,39 @@ def packed_commitments(lanes: G1Array, layout: Layout) -> G1Array:
     InvalidParameter
         If there are not R lane commitments.
     """
-    if len(lanes) != layout.lane_rows:
-        raise InvalidParameter(f"must be {layout.lane_rows} points, got {len(lanes)}", field="lanes")
+    _check_lanes(lanes, layout)
     return _core.pack_points(lanes, layout.lanes, layout.lane_width)
+
+
+def combine_packed(lanes: G1Array, weights: Scalars, layout: Layout) -> G1Array:
+    """Combination of the commitments to packed rows: ``Σ_p weights[p]·D_p``, without making the ``D_p``.
+
+    Parameters
+    ----------
+    lanes
+        R lane commitments.
+    weights
+        Shape (P, 4). Short ones, such as 128 bits, are cheap; the time depends on them.
+
+    Returns
+    -------
+    G1Array
+        One point. Half the time of `packed_commitments` and an MSM over them.
+    """
+    _check_lanes(lanes, layout)
+    factors = check_scalars(weights, (layout.packed_rows,), field="weights")
+    return _core.packed_msm(lanes, factors, layout.lanes, layout.lane_width)
 
 
 def packed_blindings(blindings: Scalars, layout: Layout) -> Scalars:
     """Blindings of packed rows: ``σ_p = Σ_l 2^(w·l)·ρ_(pL+l)``; shapes (R, 4) and (P, 4). Secret."""
     factors = check_scalars(blindings, (layout.lane_rows,), field="blindings")
     return _core.pack_scalars(factors, layout.lanes, layout.lane_width)
+
+
+def _check_lanes(lanes: G1Array, layout: Layout) -> None:
+    if len(lanes) != layout.lane_rows:
+        raise InvalidParameter(f"must be {layout.lane_rows} points, got {len(lanes)}", field="lanes")
 
 
 def _check_columns(columns: int, gens: Generators) -> None:

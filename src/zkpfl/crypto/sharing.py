@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from zkpfl import _core
-from zkpfl.crypto.commitments import commit_rows, packed_commitments
+from zkpfl.crypto.commitments import combine_packed, commit_rows, packed_commitments
 from zkpfl.crypto.generators import Generators, generators
 from zkpfl.crypto.keystream import KEY_BYTES, stream
 from zkpfl.crypto.points import G1Array, combine_arrays, msm, sum_arrays
@@ -166,12 +166,8 @@ def polynomial_commitments(submission: G1Array, layout: Layout, committee: Commi
     BadCommitment
         If the number of points is wrong.
     """
-    lane_rows, rows = layout.lane_rows, layout.packed_rows
-    expected = lane_rows + (committee.threshold - 1) * rows
-    if len(submission) != expected:
-        raise BadCommitment(f"expected {expected} commitments, got {len(submission)}", field="submission")
-    sent = (submission[start : start + rows] for start in range(lane_rows, expected, rows))
-    return (packed_commitments(submission[:lane_rows], layout), *sent)
+    lanes, sent = _parts(submission, layout, committee)
+    return (packed_commitments(lanes, layout), *sent)
 
 
 def commitments_at(known: Sequence[G1Array], committee: Committee, node: int) -> G1Array:
@@ -212,31 +208,35 @@ class CombinedShare:
     commitment: G1Array
 
 
-def combine_share(share: Scalars, commitments_to_share: G1Array) -> CombinedShare:
+def combine_share(
+    share: Scalars, submission: G1Array, layout: Layout, committee: Committee, node: int
+) -> CombinedShare:
     """Combine the rows of a share, and their commitments, with fresh secret weights of 128 bits.
 
     A share that does not fit its commitments gives a combination that does not, but with probability 2^-128.
+    Commitments are combined as they were sent, ``Σ_k λ_(j,k) Σ_p β_p·E_(k,p)``: no ``E_(j,p)`` is made.
 
     Parameters
     ----------
     share
         Shape (P, N + 1, 4). Secret.
-    commitments_to_share
-        P points (:func:`share_commitments`).
+    submission
+        ``R + (t − 1)·P`` points.
+    layout, committee
+        Give R, P, N, m and t.
+    node
+        j, 1 to m: whose share it is.
 
     Raises
     ------
-    InvalidParameter
+    InvalidParameter, BadCommitment
         If the shapes do not belong together.
     """
-    rows = check_scalars(share, (None, None), field="share")
-    if len(rows) == 0 or len(rows) != len(commitments_to_share):
-        raise InvalidParameter(
-            f"expected a commitment to each of {len(rows)} rows, got {len(commitments_to_share)}",
-            field="commitments",
-        )
-    weights = random_short(len(rows))
-    return CombinedShare(linear_combination(rows, weights), msm(commitments_to_share, weights))
+    rows = check_scalars(share, (layout.packed_rows, layout.columns + 1), field="share")
+    lanes, sent = _parts(submission, layout, committee)
+    weights = random_short(layout.packed_rows)
+    combined = [combine_packed(lanes, weights, layout), *(msm(points, weights) for points in sent)]
+    return CombinedShare(linear_combination(rows, weights), commitments_at(combined, committee, node))
 
 
 class ShareCheck:
@@ -296,9 +296,29 @@ def check_rows(share: Scalars, commitments: G1Array) -> int | None:
     int or None
         The first row that fails, None if all are good. A bad share passes with probability 2^-128.
     """
-    combined = combine_share(share, commitments)
+    if share.ndim != 3 or len(share) == 0 or len(share) != len(commitments):
+        raise InvalidParameter(
+            f"must be rows with a commitment each, got shape {share.shape} and {len(commitments)} points",
+            field="share",
+        )
     gens = generators(share.shape[1] - 1)
-    return None if _all_fit([combined], gens) else _first_bad_row(share, commitments, gens)
+    rows = check_scalars(share, (None, None), field="share")
+    return None if _all_fit([_combine(rows, commitments)], gens) else _first_bad_row(rows, commitments, gens)
+
+
+def _parts(submission: G1Array, layout: Layout, committee: Committee) -> tuple[G1Array, list[G1Array]]:
+    """Commitments to the lanes, and to the rows of f(1) … f(t−1)."""
+    lane_rows, rows = layout.lane_rows, layout.packed_rows
+    expected = lane_rows + (committee.threshold - 1) * rows
+    if len(submission) != expected:
+        raise BadCommitment(f"expected {expected} commitments, got {len(submission)}", field="submission")
+    sent = [submission[start : start + rows] for start in range(lane_rows, expected, rows)]
+    return submission[:lane_rows], sent
+
+
+def _combine(rows: Scalars, commitments: G1Array) -> CombinedShare:
+    weights = random_short(len(rows))
+    return CombinedShare(linear_combination(rows, weights), msm(commitments, weights))
 
 
 def _all_fit(parts: Sequence[CombinedShare], gens: Generators) -> bool:
@@ -321,6 +341,6 @@ def _first_bad_row(rows: Scalars, commitments: G1Array, gens: Generators) -> int
     first, last = 0, len(rows)
     while last - first > 1:
         middle = (first + last) // 2
-        half = combine_share(rows[first:middle], commitments[first:middle])
+        half = _combine(rows[first:middle], commitments[first:middle])
         first, last = (middle, last) if _all_fit([half], gens) else (first, middle)
     return first

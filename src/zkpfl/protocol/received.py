@@ -120,7 +120,8 @@ class ReceivedShares:
         points = decode_commitments(self._plan, commitments, message.commitment_root, party=party)
         rows = self._decode(message, blob, party)
         # Weights are drawn now that share and commitments are fixed.
-        combined = combine_share(rows, self._commitments_to(points))
+        plan = self._plan
+        combined = combine_share(rows, points, plan.layout, plan.committee, self._node)
         archive = self._archive
         stored = StoredShare(signed, archive.put(commitments), archive.put(blob), len(blob))
         return OpenedShare(stored, points, rows, combined)

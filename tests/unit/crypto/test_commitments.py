@@ -5,11 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from zkpfl.crypto.commitments import commit_lanes, commit_rows, packed_blindings, packed_commitments
+from zkpfl.crypto.commitments import (
+    combine_packed,
+    commit_lanes,
+    commit_rows,
+    packed_blindings,
+    packed_commitments,
+)
 from zkpfl.crypto.encoding import pack
 from zkpfl.crypto.generators import generators
 from zkpfl.crypto.points import G1Array, msm
-from zkpfl.crypto.scalars import ORDER, from_int, random_scalars, to_int
+from zkpfl.crypto.scalars import ORDER, from_int, random_scalars, random_short, to_int
 from zkpfl.errors import InvalidParameter
 from zkpfl.params import Layout
 
@@ -54,6 +60,12 @@ def test_commitments_to_packed_rows_follow_from_those_to_lane_rows() -> None:
     assert derived == direct
 
 
+def test_packed_commitments_combine_without_being_made() -> None:
+    lanes, weights = GENS.G[: LAYOUT.lane_rows], random_short(LAYOUT.packed_rows)
+    packed = packed_commitments(lanes, LAYOUT)
+    assert combine_packed(lanes, weights, LAYOUT) == msm(packed, weights)
+
+
 def test_packed_blindings_are_weighted_sums() -> None:
     blindings = random_scalars((11,))
     rho = to_int(blindings)
@@ -85,3 +97,7 @@ def test_arguments_are_checked() -> None:
         commit_rows(random_scalars((3, 256)), GENS)
     with pytest.raises(InvalidParameter, match="lanes"):
         packed_commitments(GENS.G[:10], LAYOUT)
+    with pytest.raises(InvalidParameter, match="lanes"):
+        combine_packed(GENS.G[:10], random_short(LAYOUT.packed_rows), LAYOUT)
+    with pytest.raises(InvalidParameter, match="weights"):
+        combine_packed(GENS.G[:11], random_short(LAYOUT.packed_rows + 1), LAYOUT)

@@ -17,6 +17,7 @@ from zkpfl.crypto.points import G1Array, sum_arrays
 from zkpfl.crypto.scalars import ORDER, Scalars, from_int, linear_combination, random_scalars, to_int
 from zkpfl.crypto.sharing import (
     BATCH,
+    CombinedShare,
     ShareCheck,
     check_rows,
     combine_share,
@@ -66,6 +67,13 @@ def changed(share: Scalars, row: int, column: int = 3) -> Scalars:
     bad = share.copy()
     bad[row, column] = from_int([to_int(bad[row, column])[0] + 1])[0]
     return bad
+
+
+def combined(share: Scalars, commitments: G1Array) -> CombinedShare:
+    """A share of node 1, which is committed to as it is; the lanes do not matter to it."""
+    layout = Layout(dimension=256 * LAYOUT.lanes * len(share), norm_bound=LAYOUT.norm_bound)
+    submission = G1Array.concatenate([GENS.G[: layout.lane_rows], commitments])
+    return combine_share(share, submission, layout, Committee(3, 2), 1)
 
 
 @pytest.mark.parametrize("width", [0, 1, 7, 57, 64, 65, 200])
@@ -122,6 +130,18 @@ def test_every_share_fits_its_derived_commitments(committee: Committee, submissi
         assert check_rows(share, commitments) is None
 
 
+def test_every_share_passes_the_check_of_its_node_and_no_changed_one(
+    committee: Committee, submission: Submission
+) -> None:
+    for node, share in submission.shares.items():
+        check = ShareCheck(GENS)
+        for row in range(len(share)):
+            sent = changed(share, row)
+            check.add(row, combine_share(sent, submission.points, LAYOUT, committee, node))
+        check.add(len(share), combine_share(share, submission.points, LAYOUT, committee, node))
+        assert check.faulty() == set(range(len(share)))
+
+
 def test_aggregates_fit_the_sums_of_commitments() -> None:
     committee = Committee(3, 2)
     parties = [Submission(committee, seed) for seed in range(3)]
@@ -167,7 +187,7 @@ def test_cheaters_are_named_and_nobody_else(cheaters: list[int]) -> None:
         share = random_scalars((3, 257))
         commitments = commit_rows(share, GENS)
         sent = changed(share, index % 3) if index in cheaters else share
-        check.add(10 + index, combine_share(sent, commitments))
+        check.add(10 + index, combined(sent, commitments))
     assert check.faulty() == {10 + index for index in cheaters}
 
 
@@ -178,7 +198,7 @@ def test_colluding_trainers_whose_errors_cancel_are_named() -> None:
         commitments = commit_rows(share, GENS)
         bad = share.copy()
         bad[0, 0] = linear_combination([share[0, :1], delta[index : index + 1]], from_int([1, 1]))[0]
-        check.add(index, combine_share(bad, commitments))
+        check.add(index, combined(bad, commitments))
     assert check.faulty() == {0, 1}
 
 
@@ -186,7 +206,7 @@ def test_a_good_batch_costs_one_commitment(monkeypatch: pytest.MonkeyPatch) -> N
     check = ShareCheck(GENS)
     for index in range(4):
         share = random_scalars((2, 257))
-        check.add(index, combine_share(share, commit_rows(share, GENS)))
+        check.add(index, combined(share, commit_rows(share, GENS)))
     rows: list[int] = []
 
     def counted(values: Scalars, gens: object) -> G1Array:
@@ -203,7 +223,7 @@ def test_cheaters_are_named_in_every_batch_and_no_more_than_a_batch_is_kept() ->
     share = random_scalars((2, 257))
     commitments = commit_rows(share, GENS)
     for index in range(2 * BATCH + 1):
-        check.add(index, combine_share(changed(share, 1) if index in cheaters else share, commitments))
+        check.add(index, combined(changed(share, 1) if index in cheaters else share, commitments))
         assert len(check._pending) < BATCH
     assert check.faulty() == cheaters
 
@@ -212,7 +232,7 @@ def test_cheaters_are_named_in_every_batch_and_no_more_than_a_batch_is_kept() ->
 def test_a_later_share_of_a_trainer_counts_instead_of_the_one_before(others: int) -> None:
     share = random_scalars((2, 257))
     commitments = commit_rows(share, GENS)
-    good, bad = (combine_share(sent, commitments) for sent in (share, changed(share, 1)))
+    good, bad = (combined(sent, commitments) for sent in (share, changed(share, 1)))
     for last, faulty in ((good, set()), (bad, {0})):
         check = ShareCheck(GENS)
         check.add(0, bad)
@@ -230,12 +250,16 @@ def test_an_empty_batch_is_good() -> None:
 def test_checks_refuse_what_does_not_belong_together() -> None:
     share = random_scalars((2, 257))
     commitments = commit_rows(share, GENS)
-    with pytest.raises(InvalidParameter, match="commitment to each"):
-        combine_share(share, commitments[:1])
+    with pytest.raises(BadCommitment, match="expected"):
+        combined(share, commitments[:1])
     with pytest.raises(InvalidParameter, match="share"):
-        ShareCheck(GENS).add(2, combine_share(share[:, :256], commitments))
-    with pytest.raises(InvalidParameter, match="commitment to each"):
+        combined(share[:, :256], commitments)
+    with pytest.raises(InvalidParameter, match="share"):
+        ShareCheck(generators(512)).add(2, combined(share, commitments))
+    with pytest.raises(InvalidParameter, match="a commitment each"):
         check_rows(share[:0], commitments[:0])
+    with pytest.raises(InvalidParameter, match="a commitment each"):
+        check_rows(share, commitments[:1])
     with pytest.raises(InvalidParameter):
         check_rows(share[0], commitments)
 
@@ -259,7 +283,7 @@ def test_interpolation_refuses_node_zero() -> None:
 def test_secrets_do_not_show() -> None:
     check = ShareCheck(GENS)
     share = random_scalars((1, 257))
-    check.add(1, combine_share(share, commit_rows(share, GENS)))
+    check.add(1, combined(share, commit_rows(share, GENS)))
     shown = repr(vars(check))
     assert "array" not in shown
     assert str(share[0, 0, 0]) not in shown
