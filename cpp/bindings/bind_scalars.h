@@ -12,13 +12,16 @@
 
 namespace zkpfl::bindings {
 
-inline ScalarArray decode_scalars(const py::bytes& wire) {
-  require(size(wire) % kScalarBytes == 0, "scalars are 32 bytes each");
-  const std::size_t count = size(wire) / kScalarBytes;
+// From bytes or a view of some, which need no copy of their own.
+inline ScalarArray decode_scalars(const py::buffer& wire) {
+  const py::buffer_info view = wire.request();
+  require(view.ndim == 1 && view.itemsize == 1 && view.strides[0] == 1, "bytes in a row");
+  require(view.size % kScalarBytes == 0, "scalars are 32 bytes each");
+  const std::size_t count = static_cast<std::size_t>(view.size) / kScalarBytes;
   ScalarArray out = new_scalars({static_cast<py::ssize_t>(count)});
   Scalar* values = mutable_scalars(out);
   const py::gil_scoped_release unlocked;
-  zkpfl::decode_scalars(values, data(wire), count);
+  zkpfl::decode_scalars(values, static_cast<const std::uint8_t*>(view.ptr), count);
   return out;
 }
 

@@ -64,7 +64,7 @@ def check_scalars(array: Scalars, shape: tuple[int | None, ...], *, field: str) 
     return np.ascontiguousarray(array)
 
 
-def decode_scalars(data: bytes, count: int) -> Scalars:
+def decode_scalars(data: bytes | memoryview, count: int) -> Scalars:
     """Decode exactly ``count`` scalars of 32 bytes big-endian.
 
     Parameters
@@ -90,7 +90,7 @@ def decode_scalars(data: bytes, count: int) -> Scalars:
         raise InvalidEncoding(
             f"expected {SCALAR_BYTES * count} bytes for {count} scalars, got {len(data)}", field="scalars"
         )
-    return _core.decode_scalars(bytes(data))
+    return _core.decode_scalars(data)
 
 
 def encode_scalars(scalars: Scalars) -> bytes:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import hmac
 import os
+from io import BytesIO
 from typing import Self
 
 from cryptography.exceptions import InvalidTag
@@ -121,18 +122,10 @@ def seal(key: bytes, plaintext: bytes, *, context: bytes) -> bytes:
     InvalidParameter
         The key is not 32 bytes.
     """
-    salt = os.urandom(_SALT_BYTES)
-    cipher, commitment = _content_cipher(_require_key(key, "key"), salt, context)
-    view = memoryview(plaintext)
-    last = max(0, -(-len(view) // CHUNK_BYTES) - 1)
-    chunks = (
-        cipher.encrypt(_nonce(i, last=i == last), view[i * CHUNK_BYTES : (i + 1) * CHUNK_BYTES], None)
-        for i in range(last + 1)
-    )
-    return b"".join((salt, commitment, *chunks))
+    return _seal_after(b"", key, plaintext, context)
 
 
-def open_sealed(key: bytes, blob: bytes, *, context: bytes) -> bytes:
+def open_sealed(key: bytes, blob: bytes | memoryview, *, context: bytes) -> bytes:
     """Decrypt what ``seal`` made with the same key and context; all of it or nothing.
 
     Parameters
@@ -185,7 +178,7 @@ def seal_to(public: bytes, plaintext: bytes, *, context: bytes) -> bytes:
     """
     content_key = os.urandom(KEY_BYTES)
     wrapped = _HPKE.encrypt(content_key, _parse_public_key(public), info=_SEAL_TO_DOMAIN + context)
-    return wrapped + seal(content_key, plaintext, context=context)
+    return _seal_after(wrapped, content_key, plaintext, context)
 
 
 def open_from(private: EncryptionKey, blob: bytes, *, context: bytes) -> bytes:
@@ -196,7 +189,7 @@ def open_from(private: EncryptionKey, blob: bytes, *, context: bytes) -> bytes:
     CorruptContent
         For another recipient or context, or a blob that was changed, cut, extended or reordered.
     """
-    wrapped, sealed = blob[:_WRAPPED_KEY_BYTES], blob[_WRAPPED_KEY_BYTES:]
+    wrapped, sealed = blob[:_WRAPPED_KEY_BYTES], memoryview(blob)[_WRAPPED_KEY_BYTES:]
     try:
         content_key = _HPKE.decrypt(wrapped, private._private, info=_SEAL_TO_DOMAIN + context)
     except (InvalidTag, ValueError):
@@ -254,15 +247,28 @@ def _nonce(index: int, *, last: bool) -> bytes:
     return index.to_bytes(11, "big") + bytes((last,))
 
 
+def _seal_after(prefix: bytes, key: bytes, plaintext: bytes, context: bytes) -> bytes:
+    salt = os.urandom(_SALT_BYTES)
+    cipher, commitment = _content_cipher(_require_key(key, "key"), salt, context)
+    view = memoryview(plaintext)
+    last = max(0, -(-len(view) // CHUNK_BYTES) - 1)
+    sealed = BytesIO()  # joining chunks would hold all of them twice
+    sealed.write(prefix + salt + commitment)
+    for i in range(last + 1):
+        chunk = view[i * CHUNK_BYTES : (i + 1) * CHUNK_BYTES]
+        sealed.write(cipher.encrypt(_nonce(i, last=i == last), chunk, None))
+    return sealed.getvalue()
+
+
 def _open_chunks(cipher: AESGCM, body: memoryview) -> bytes:
-    last = -(-len(body) // _SEALED_CHUNK_BYTES) - 1
+    last, plaintext = -(-len(body) // _SEALED_CHUNK_BYTES) - 1, BytesIO()
     try:
-        return b"".join(
-            cipher.decrypt(_nonce(i, last=i == last), body[start : start + _SEALED_CHUNK_BYTES], None)
-            for i, start in enumerate(range(0, len(body), _SEALED_CHUNK_BYTES))
-        )
+        for i, start in enumerate(range(0, len(body), _SEALED_CHUNK_BYTES)):
+            chunk = body[start : start + _SEALED_CHUNK_BYTES]
+            plaintext.write(cipher.decrypt(_nonce(i, last=i == last), chunk, None))
     except InvalidTag:
         raise CorruptContent("changed, cut or extended", field="blob") from None
+    return plaintext.getvalue()
 
 
 def _parse_public_key(public: bytes) -> X25519PublicKey:

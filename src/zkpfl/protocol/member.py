@@ -80,8 +80,8 @@ class MemberRound:
         if hash_blob(blob) != manifest.blob_hash:
             raise NotDelivered("the sealed share is not the posted one", party=party, field="blob")
         try:
-            plaintext = open_from(self._member_key, blob, context=plan.aggregate_share_context(node))
-            rows = decode_matrix(plan, plaintext)
+            context = plan.aggregate_share_context(node)
+            rows = decode_matrix(plan, open_from(self._member_key, blob, context=context))
         except (CorruptContent, InvalidEncoding) as error:
             raise NotDelivered(str(error), party=party, field="blob") from error
         if share_root(rows) != manifest.share_root:

@@ -206,8 +206,7 @@ class ReceivedShares:
         """Rows of a sealed share, which the share root binds whatever the bytes are."""
         try:
             context = self._plan.share_context(message.trainer, self._node)
-            plaintext = open_from(self._encryption, blob, context=context)
-            rows = decode_share(self._plan, self._node, plaintext)
+            rows = decode_share(self._plan, self._node, open_from(self._encryption, blob, context=context))
         except (CorruptContent, InvalidEncoding) as error:
             raise NotDelivered(str(error), party=party, field="blob") from error
         if share_root(rows) != message.share_root:

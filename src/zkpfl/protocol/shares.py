@@ -18,7 +18,7 @@ def encode_seed(seed: bytes) -> bytes:
 
 def encode_matrix(rows: Scalars) -> bytes:
     """Share as scalars, row-major: kind and P·(N + 1)·32 bytes. Secret, unless it is a sum."""
-    return bytes([_MATRIX]) + encode_scalars(rows.reshape(-1, 4))
+    return bytes([_MATRIX]) + encode_scalars(rows)
 
 
 def decode_share(plan: RoundPlan, node: int, data: bytes) -> Scalars:
@@ -46,4 +46,4 @@ def decode_matrix(plan: RoundPlan, data: bytes) -> Scalars:
     if data[:1] != bytes([_MATRIX]) or len(data) != 1 + plan.matrix_bytes:
         raise InvalidEncoding(f"a matrix has {1 + plan.matrix_bytes} bytes, got {len(data)}", field="share")
     rows, width = plan.layout.packed_rows, plan.layout.columns + 1
-    return decode_scalars(data[1:], rows * width).reshape(rows, width, 4)
+    return decode_scalars(memoryview(data)[1:], rows * width).reshape(rows, width, 4)
