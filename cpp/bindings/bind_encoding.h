@@ -5,7 +5,7 @@
 
 #include "arrays.h"
 #include "zkpfl/fixed_point.h"
-#include "zkpfl/packed_msm.h"
+#include "zkpfl/msm.h"
 #include "zkpfl/packing.h"
 
 namespace zkpfl::bindings {

@@ -2,7 +2,6 @@
 
 #include "check.h"
 #include "zkpfl/msm.h"
-#include "zkpfl/packed_msm.h"
 
 namespace zkpfl::tests {
 

@@ -45,8 +45,9 @@ void write_integer(std::int16_t* out, std::size_t stride, int count, int window,
   }
 }
 
-// Bits [first, first + window) of a number below 2^256.
+// Bits [first, first + window) of a number below 2^256, all others being zero.
 std::uint32_t extract(const Scalar& x, int first, int window) {
+  if (first < 0) return first + window <= 0 ? 0 : extract(x, 0, first + window) << -first;
   const int word = first / 64, offset = first % 64;
   std::uint64_t bits = word < 4 ? x.limbs[static_cast<std::size_t>(word)] >> offset : 0;
   if (offset + window > 64 && word < 3) {
@@ -55,12 +56,13 @@ std::uint32_t extract(const Scalar& x, int first, int window) {
   return static_cast<std::uint32_t>(bits & ((1u << window) - 1));
 }
 
-void write_scalar(std::int16_t* out, std::size_t stride, int count, int window,
-                  const Scalar& value) {
+// Of 2^shift value.
+void write_scalar(std::int16_t* out, std::size_t stride, int count, int window, const Scalar& value,
+                  int shift = 0) {
   const bool negative = is_negative(value);
   const Scalar magnitude = negative ? Scalar{} - value : value;
   SignedDigits digits(out, stride, window, negative);
-  for (int j = 0; j < count; ++j) digits.write(extract(magnitude, j * window, window));
+  for (int j = 0; j < count; ++j) digits.write(extract(magnitude, j * window - shift, window));
 }
 
 }  // namespace
@@ -98,25 +100,28 @@ void write_scalar_digits(std::int16_t* digits, const DigitShape& shape, const Sc
                values[shape.columns]);
 }
 
-ScalarDigits cheapest_digits(const Scalar* values, std::size_t count) {
-  std::size_t bits = 1;
-  for (std::size_t i = 0; i < count; ++i) {
-    const Scalar& x = values[i];
-    bits = std::max(bits, 1 + bit_length(is_negative(x) ? Scalar{} - x : x));
+ScalarDigits cheapest_digits(const std::vector<ShiftedScalar>& factors) {
+  int bits = 1, shift = 0;
+  for (const auto& [value, own_shift] : factors) {
+    const Scalar magnitude = is_negative(value) ? Scalar{} - value : value;
+    bits = std::max(bits, 1 + static_cast<int>(bit_length(magnitude)));
+    shift = std::max(shift, own_shift);
   }
-  const auto rows_for = [&](int window) {
-    return static_cast<std::size_t>(digits_for(static_cast<int>(bits), window));
+  const auto additions = [&](int window) {
+    const auto digits = static_cast<std::size_t>(digits_for(bits, window)) * factors.size();
+    const auto rows = static_cast<std::size_t>(digits_for(bits + shift, window));
+    return digits + 2 * rows * (std::size_t{1} << (window - 1));
   };
-  const auto cost = [&](int window) {
-    return rows_for(window) * (count + (std::size_t{2} << (window - 1)));
-  };
-  int best = 2;
-  for (int window = 3; window <= kLargestWindow; ++window) {
-    if (cost(window) < cost(best)) best = window;
+  int window = 2;
+  for (int other = 3; other <= kLargestWindow; ++other) {
+    if (additions(other) < additions(window)) window = other;
   }
-  ScalarDigits out{best, rows_for(best), std::vector<std::int16_t>(rows_for(best) * count)};
-  for (std::size_t i = 0; i < count; ++i) {
-    write_scalar(out.digits.data() + i, count, static_cast<int>(out.rows), best, values[i]);
+  const int rows = digits_for(bits + shift, window);
+  ScalarDigits out{window, static_cast<std::size_t>(rows), {}};
+  out.digits.resize(out.rows * factors.size());
+  for (std::size_t i = 0; i < factors.size(); ++i) {
+    write_scalar(out.digits.data() + i, factors.size(), rows, window, factors[i].value,
+                 factors[i].shift);
   }
   return out;
 }

@@ -37,13 +37,18 @@ void write_lane_digits(std::int16_t* digits, const DigitShape& shape, const std:
                        std::size_t count, const Scalar& blinding);
 void write_scalar_digits(std::int16_t* digits, const DigitShape& shape, const Scalar* values);
 
-// Scalars without a table of powers: every digit is a row of its own. `bits` is what the widest of
-// them takes, sign included.
+// 2^shift value, as an integer between -2^shift r/2 and 2^shift r/2.
+struct ShiftedScalar {
+  Scalar value;
+  int shift = 0;
+};
+
+// Factors of points without a table of powers: every digit is a row of its own.
 struct ScalarDigits {
   int window;
   std::size_t rows;
-  std::vector<std::int16_t> digits;  // rows * count
+  std::vector<std::int16_t> digits;  // row after row
 };
-ScalarDigits cheapest_digits(const Scalar* values, std::size_t count);
+ScalarDigits cheapest_digits(const std::vector<ShiftedScalar>& factors);
 
 }  // namespace zkpfl

@@ -39,6 +39,27 @@ blst_p1 scaled(const blst_p1_affine& point, const Scalar& factor) {
   return out;
 }
 
+// The windows are rows of buckets that are filled and emptied together.
+blst_p1 msm_in_batches(const G1Points& points, const std::vector<ShiftedScalar>& factors) {
+  if (points.empty()) return blst_p1{};
+  const auto [window, rows, digits] = cheapest_digits(factors);
+  const DigitShape shape{points.size(), window, 1, 0};
+  const auto write = [&](std::int16_t* out, std::size_t row) {
+    std::copy_n(digits.data() + points.size() * row, points.size(), out);
+  };
+  const auto sums = with_adder([&]<typename Adder>(Adder) {
+    std::vector<typename Adder::Point> table(points.size());
+    Adder::import_points(table.data(), points.data(), points.size());
+    return sums_of_rows<Adder>(shape, table.data(), rows, write);
+  });
+  blst_p1 total{};
+  for (std::size_t row = rows; row-- > 0;) {
+    for (int i = 0; i < window; ++i) blst_p1_double(&total, &total);
+    blst_p1_add_or_double(&total, &total, &sums[row]);
+  }
+  return total;
+}
+
 // Signed 16-bit values times generators: the sign picks G_c or -G_c, so that Pippenger sees
 // magnitudes of few bits only.
 class SignedRow {
@@ -71,22 +92,19 @@ class SignedRow {
 
 blst_p1 msm_vartime(const G1Points& points, const Scalar* scalars) {
   if (points.size() < kBatchesPay) return msm_blst(points, scalars);
-  const auto [window, rows, digits] = cheapest_digits(scalars, points.size());
-  const DigitShape shape{points.size(), window, 1, 0};
-  const auto write = [&](std::int16_t* out, std::size_t row) {
-    std::copy_n(digits.data() + points.size() * row, points.size(), out);
-  };
-  const auto sums = with_adder([&]<typename Adder>(Adder) {
-    std::vector<typename Adder::Point> table(points.size());
-    Adder::import_points(table.data(), points.data(), points.size());
-    return sums_of_rows<Adder>(shape, table.data(), rows, write);
-  });
-  blst_p1 total{};
-  for (std::size_t row = rows; row-- > 0;) {
-    for (int i = 0; i < window; ++i) blst_p1_double(&total, &total);
-    blst_p1_add_or_double(&total, &total, &sums[row]);
+  std::vector<ShiftedScalar> factors;
+  for (std::size_t i = 0; i < points.size(); ++i) factors.push_back({scalars[i]});
+  return msm_in_batches(points, factors);
+}
+
+blst_p1 packed_msm_vartime(const G1Points& lane_values, const Scalar* weights,
+                           const Lanes& layout) {
+  std::vector<ShiftedScalar> factors;
+  for (std::size_t i = 0; i < lane_values.size(); ++i) {
+    const std::size_t lane = i % layout.lanes;
+    factors.push_back({weights[i / layout.lanes], static_cast<int>(layout.width * lane)});
   }
-  return total;
+  return msm_in_batches(lane_values, factors);
 }
 
 blst_p1 msm_blst(const G1Points& points, const Scalar* scalars) {

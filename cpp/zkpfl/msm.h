@@ -5,6 +5,7 @@
 
 #include "zkpfl/commitment_key.h"
 #include "zkpfl/g1.h"
+#include "zkpfl/packing.h"
 
 namespace zkpfl {
 
@@ -14,6 +15,11 @@ namespace zkpfl {
 blst_p1 msm_vartime(const G1Points& points, const Scalar* scalars);
 blst_p1 msm_blst(const G1Points& points, const Scalar* scalars);
 blst_p1 msm_naive(const G1Points& points, const Scalar* scalars);
+
+// sum_p weights[p] * sum_l 2^(width l) * lane_values[p * lanes + l]: the sum over packed points
+// without packing them. Best with short weights, such as 128 bits: digits are those of the weights
+// as they are, and not of products modulo r, which are twice as long. Time depends on the weights.
+blst_p1 packed_msm_vartime(const G1Points& lane_values, const Scalar* weights, const Lanes& layout);
 
 // The points of `messages` under RFC 9380, suite BLS12381G1_XMD:SHA-256_SSWU_RO_.
 G1Points hash_to_g1(const std::vector<std::vector<std::uint8_t>>& messages,
