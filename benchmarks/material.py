@@ -19,13 +19,13 @@ def fixed_point(dimension: int, value_bits: int = 12) -> FixedPoint:
     return FixedPoint(dimension, CLIP_NORM, value_bits)
 
 
-def layout(dimension: int, value_bits: int = 12) -> Layout:
-    """The layout that a job of this size has by default."""
+def layout(dimension: int, value_bits: int = 12, columns: int | None = None) -> Layout:
+    """The layout that a job of this size has by default, or with other columns."""
     return Layout(
         dimension,
         fixed_point(dimension, value_bits).norm_bound,
         value_bits=value_bits,
-        columns=columns_for(dimension),
+        columns=columns or columns_for(dimension),
     )
 
 

@@ -112,9 +112,11 @@ class Round:
         d.
     trainers
         n, at least 2.
+    columns
+        N; None takes the default.
     """
 
-    def __init__(self, dimension: int, trainers: int) -> None:
+    def __init__(self, dimension: int, trainers: int, columns: int | None = None) -> None:
         self.costs = Costs(dimension, trainers)
         self._accounts = [AccountKey.generate() for _ in range(trainers)]
         self._node_accounts = [AccountKey.generate() for _ in range(COMMITTEE.size)]
@@ -124,7 +126,7 @@ class Round:
         members = zip(self._node_accounts, self._node_keys, strict=True)
         self.plan = RoundPlan(
             Context(1, bytes(20), job=1, round=1),
-            material.layout(dimension),
+            material.layout(dimension, columns=columns),
             COMMITTEE,
             tuple(CommitteeMember(account.address, key.public) for account, key in members),
             tuple(account.address for account in self._accounts),

@@ -13,8 +13,8 @@ from zkpfl.params import Committee, FixedPoint, Layout, columns_for
 def test_default_layout_of_a_million_parameters() -> None:
     scale = FixedPoint(1 << 20, clip_norm=1.0)
     layout = Layout(1 << 20, scale.norm_bound, columns=columns_for(1 << 20))
-    assert (layout.lane_width, layout.lanes, layout.columns) == (27, 9, 1024)
-    assert (layout.lane_rows, layout.packed_rows) == (1024, 114)
+    assert (layout.lane_width, layout.lanes, layout.columns) == (27, 9, 2048)
+    assert (layout.lane_rows, layout.packed_rows) == (512, 57)
 
 
 @given(
@@ -77,5 +77,5 @@ def test_bad_clip_norm(clip: float) -> None:
 
 def test_columns_grow_with_the_square_root() -> None:
     assert [columns_for(d) for d in (1, 600, 1 << 16, 1 << 20, 1 << 22, 1 << 26)] == [
-        256, 256, 256, 1024, 2048, 4096,
+        256, 256, 512, 2048, 4096, 4096,
     ]  # fmt: skip
