@@ -83,6 +83,12 @@ TEST(every_leaf_has_a_proof_and_no_other_place_accepts_it) {
   }
 }
 
+TEST(a_proof_has_the_length_for_its_place_whatever_the_count) {
+  const std::size_t most = ~std::size_t{0};
+  CHECK(throws<InvalidEncoding>([&] { merkle_root_from_proof(most, 0, {}, {Digest{}}); }));
+  merkle_root_from_proof(most, 0, {}, std::vector<Digest>(64));
+}
+
 TEST(parallel_for_covers_every_item_once_and_passes_failures_on) {
   std::vector<int> visits(1000, 0);
   parallel_for(visits.size(), 1, [&](std::size_t begin, std::size_t end) {

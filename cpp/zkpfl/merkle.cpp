@@ -75,7 +75,7 @@ Digest merkle_root_from_proof(std::size_t count, std::size_t index, const Digest
                               const std::vector<Digest>& proof) {
   Digest top = leaf;
   std::size_t used = 0;
-  for (std::size_t width = count; width > 1; width = (width + 1) / 2, index /= 2) {
+  for (std::size_t width = count; width > 1; width = width / 2 + width % 2, index /= 2) {
     if ((index ^ 1) >= width) continue;
     if (used == proof.size()) throw InvalidEncoding("the Merkle proof has too few siblings");
     const Digest& sibling = proof[used++];
