@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import re
-from typing import Any, NoReturn
+from typing import Any
 
 from zkpfl.errors import InvalidEncoding, ZkpflError
 
@@ -50,12 +51,20 @@ def parse(
     if _nesting(data) > MAX_NESTING:
         raise error(f"nested more than {MAX_NESTING} deep", field=field)
     try:
-        value = json.loads(data.decode(), object_pairs_hook=_unique, parse_constant=_no_constant)
+        value = decode_finite(data.decode(), object_pairs_hook=_unique)
     except (ValueError, RecursionError) as cause:
         raise error(f"not acceptable JSON: {cause}", field=field) from cause
     if not isinstance(value, dict):
         raise error("must be a JSON object", field=field)
     return value
+
+
+def decode_finite(text: str, **hooks: Any) -> Any:
+    """Decode JSON as ``json.loads`` does, but raise ``ValueError`` for numbers that no JSON can hold.
+
+    Besides NaN and Infinity these are numbers beyond float64, such as 1e999, which Python reads as infinity.
+    """
+    return json.loads(text, parse_constant=_finite, parse_float=_finite, **hooks)
 
 
 def require_keys(
@@ -86,5 +95,8 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return result
 
 
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a number")
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text[:80]} is not a finite number")
+    return value

@@ -137,7 +137,11 @@ def test_batches_have_a_size(engine: str, size: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"\xff\xfe", b"[" * 4096, b"[" * MAX_BODY_BYTES, b'{"a":' * 100_000]
+    "body",
+    [
+        *(b"", b"{", b"\xff\xfe", b"[" * 4096, b"[" * MAX_BODY_BYTES, b'{"a":' * 100_000),
+        *(b'{"jsonrpc":"2.0","id":%s,"method":"eth_chainId"}' % number for number in (b"NaN", b"1e999")),
+    ],
 )
 def test_what_is_not_json(engine: str, body: bytes) -> None:
     assert error_code(post(engine, body).json()) == -32700

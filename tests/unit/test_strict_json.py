@@ -11,6 +11,7 @@ REFUSED = [
     (b'{"a": 1, "a": 2}', "twice"),
     (b'{"a": NaN}', "NaN"),
     (b'{"a": Infinity}', "Infinity"),
+    (b'{"a": -1e999}', "-1e999 is not a finite"),
     (b"[1]", "object"),
     (b"{", "JSON"),
     (b"\xff\xfe", "JSON"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +14,7 @@ from aiohttp import web
 from zkpfl.errors import Unavailable
 from zkpfl.ledger.embedded import EmbeddedLedger
 from zkpfl.ledger.rpc_methods import EthMethods, RpcError
+from zkpfl.strict_json import decode_finite
 
 MAX_BODY_BYTES = 1 << 20
 MAX_BATCH = 100
@@ -120,7 +120,7 @@ def _parsed(text: str) -> Any:
     # py-evm raises the interpreter's recursion limit to 100000: deep JSON would overflow the real stack.
     if text.count("[") + text.count("{") > MAX_BRACKETS:
         raise ValueError("too many brackets")
-    return json.loads(text)
+    return decode_finite(text)
 
 
 def _is_request(request: Any) -> bool:
