@@ -11,7 +11,7 @@ import pytest
 from tests.ledger.conftest import CHAIN_ID
 
 from zkpfl.crypto.signatures import AccountKey
-from zkpfl.errors import InvalidParameter
+from zkpfl.errors import InvalidParameter, Unavailable
 from zkpfl.ledger.contracts import compiled
 from zkpfl.ledger.embedded import EmbeddedLedger
 from zkpfl.ledger.in_process import InProcessConnection
@@ -123,6 +123,14 @@ def test_flipped_bytes_of_the_file_are_found(closed: Path, tmp_path: Path, seed:
         damaged[place] ^= 1 << rng.randrange(8)
         path.write_bytes(damaged)
         assert replay(path, CHAIN_ID).differences, place
+
+
+def test_a_schema_that_is_no_text_is_found(closed: Path, tmp_path: Path) -> None:
+    path = tmp_path / "chain.db"
+    path.write_bytes(closed.read_bytes().replace(b"CREATE TABLE kv", b"CREATE TABLE\xbbkv"))
+    assert any("damaged" in difference.detail for difference in replay(path, CHAIN_ID).differences)
+    with pytest.raises(Unavailable):
+        EmbeddedLedger(path, CHAIN_ID)
 
 
 @pytest.mark.parametrize("seed", range(4))

@@ -132,7 +132,7 @@ def _read_database(copy: Path, name: str) -> tuple[dict[bytes, bytes], list[Diff
                 if type(key) is bytes and type(value) is bytes and key not in rows:
                     rows[key] = value
             differences += _log_differences(database, commits, f"{name}-wal")
-    except sqlite3.Error as error:
+    except (sqlite3.Error, UnicodeDecodeError) as error:  # SQLite quotes what it finds in a damaged schema
         differences.append(Difference(f"{name}: after row {len(rows)}", f"the database is damaged: {error}"))
     return rows, differences
 

@@ -48,10 +48,10 @@ class Journal(BaseDB):
             self._db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
             try:
                 self._open()
-            except sqlite3.Error:
+            except BaseException:
                 self._db.close()
                 raise
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter from a damaged schema
             hint = "stop the other process, or use its URL" if "locked" in str(error) else None
             raise Unavailable(
                 f"cannot open the chain in {path.name}: {error}", party="ledger", field="path", hint=hint
