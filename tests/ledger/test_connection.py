@@ -28,6 +28,7 @@ from zkpfl.errors import (
 )
 from zkpfl.ledger.connection import Connection
 from zkpfl.ledger.embedded import EmbeddedLedger
+from zkpfl.ledger.node import _reason
 
 Probe = tuple[list[Any], bytes]
 
@@ -88,6 +89,11 @@ def test_a_refused_call_carries_the_reason_too(connection: Connection, contract:
     with pytest.raises(TransactionFailed) as caught:
         connection.call(contract.functions.checked(99))
     assert caught.value.reason == "unknown_key"
+
+
+def test_revert_data_that_announces_more_than_memory_has_no_reason() -> None:
+    offset, length = (32).to_bytes(32, "big"), b"\xff" * 32
+    assert _reason("0x08c379a0" + (offset + length).hex()) == ""
 
 
 def test_a_transaction_that_fails_in_its_block_is_explained(

@@ -137,7 +137,7 @@ def _reason(data: Any) -> str:
         raw = bytes.fromhex(data.removeprefix("0x"))
         if raw.startswith(_ERROR_SELECTOR):
             return str(decode(["string"], raw[4:])[0])
-    except (AttributeError, ValueError, DecodingError):
+    except (AttributeError, ValueError, OverflowError, DecodingError):
         return ""
     if raw.startswith(_PANIC_SELECTOR):
         return f"panic_0x{raw[-1]:02x}"
