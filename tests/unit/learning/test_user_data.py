@@ -1,3 +1,5 @@
+import contextlib
+
 import numpy as np
 import pytest
 import torch
@@ -46,6 +48,7 @@ def test_csv_with_another_label_column(csv_file, recipe):
         ("a,b,c,label\n1,2,3,2\n", "label", "line 2"),
         ("a,b,c,label\n1,2,3,-1\n", "label", "line 2"),
         ("a,b,c,label\n1,2,3,maybe\n", "label", "line 2"),
+        (f"a,b,c,label\n1,2,3,{'1' * 5000}\n", "label", "line 2"),
         ("a,b,c,label\n1,2,3\n", "label", "line 2"),
     ],
 )
@@ -92,6 +95,16 @@ def test_bad_npz_is_refused(tmp_path, recipe, arrays, field):
     with pytest.raises(InvalidData) as error:
         load_records(str(path), recipe)
     assert error.value.field == field
+
+
+def test_damaged_npz_is_refused(tmp_path, recipe):
+    path = tmp_path / "data.npz"
+    np.savez_compressed(path, features=np.arange(6).reshape(2, 3), labels=np.array([0.0, 1.0]))
+    original = path.read_bytes()
+    for place in range(len(original)):
+        path.write_bytes(original[:place] + bytes([original[place] ^ 0xFF]) + original[place + 1 :])
+        with contextlib.suppress(InvalidData):  # some bytes do not matter
+            load_records(str(path), recipe)
 
 
 def test_npz_is_not_unpickled(tmp_path, recipe):
