@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <functional>
 #include <random>
@@ -51,6 +52,16 @@ bool throws(const std::function<void()>& body) {
     return true;
   }
   return false;
+}
+
+// Runs the body as the environment says, and then without the vector path.
+inline void on_both_paths(const std::function<void()>& body) {
+  const char* set = std::getenv("ZKPFL_NO_VECTOR");
+  const std::string before = set == nullptr ? "0" : set;
+  body();
+  setenv("ZKPFL_NO_VECTOR", "1", 1);
+  body();
+  setenv("ZKPFL_NO_VECTOR", before.c_str(), 1);
 }
 
 inline std::vector<std::uint8_t> random_bytes(std::mt19937_64& rng, std::size_t count) {

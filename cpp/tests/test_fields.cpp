@@ -1,5 +1,3 @@
-#include <cstdlib>
-
 #include "check.h"
 #include "zkpfl/bytes.h"
 #include "zkpfl/errors.h"
@@ -29,14 +27,6 @@ Rows some_rows(std::mt19937_64& rng, std::size_t rows, std::size_t count) {
   }
   for (const auto& row : out.values) out.pointers.push_back(row.data());
   return out;
-}
-
-// With the vector path, and without.
-void on_both_paths(const std::function<void()>& body) {
-  body();
-  setenv("ZKPFL_NO_VECTOR", "1", 1);
-  body();
-  unsetenv("ZKPFL_NO_VECTOR");
 }
 
 }  // namespace

@@ -1,5 +1,3 @@
-#include <cstdlib>
-
 #include "check.h"
 #include "zkpfl/bytes.h"
 #include "zkpfl/errors.h"
@@ -29,13 +27,6 @@ blst_p1_affine order_three() {
 blst_p1_affine plus(const blst_p1_affine& a, const blst_p1_affine& b) {
   const G1Points left = {a}, right = {b};
   return sum_points({&left, &right})[0];
-}
-
-void on_both_paths(const std::function<void()>& body) {
-  body();
-  setenv("ZKPFL_NO_VECTOR", "1", 1);
-  body();
-  unsetenv("ZKPFL_NO_VECTOR");
 }
 
 std::vector<std::uint8_t> some_digits(std::mt19937_64& rng, std::size_t points) {
