@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.scenarios.round_parties import CONTENT_ID, Parties, decode, deliver, updates
+from tests.scenarios.round_parties import CONTENT_ID, MemoryJournal, Parties, decode, deliver, updates
 from zkpfl.crypto.merkle import hash_blob, merkle_root, share_root
 from zkpfl.crypto.proofs import aggregation
 from zkpfl.crypto.scalars import ORDER
@@ -366,3 +366,44 @@ def test_restarted_node_does_not_release_for_a_second_set(
             node.release(other, journal)
     node.release(0b1111, journal)
     journal.close()
+
+
+def test_restarted_node_does_not_release_for_other_people_behind_the_same_bitmap(
+    parties: Parties, plan: RoundPlan, tmp_path: Path
+) -> None:
+    """The ledger lists the trainers in another order after a crash: the same bits are other people."""
+    submissions = {t.address: parties.submit(plan, i, updates(4)[i]) for i, t in enumerate(parties.trainers)}
+
+    def started(order: list[int]) -> tuple[NodeRound, SqliteReleaseJournal]:
+        addresses = tuple(plan.trainers[i] for i in order)
+        node = parties.node_round(replace(plan, trainers=addresses), 1)
+        for submission in submissions.values():
+            deliver(submission, [node])
+        node.report({i: submissions[address].commitment_root for i, address in enumerate(addresses)})
+        return node, SqliteReleaseJournal(tmp_path / "released.db")
+
+    node, journal = started([0, 1, 2, 3])
+    node.release(0b0111, journal)
+    journal.close()
+
+    node, journal = started([0, 1, 3, 2])
+    with pytest.raises(Equivocation):
+        node.release(0b0111, journal)
+    node.release(0b1011, journal)  # the same people by their new numbers
+    journal.close()
+
+
+def test_restarted_node_does_not_release_for_other_commitments_of_the_same_people(
+    parties: Parties, plan: RoundPlan
+) -> None:
+    journal = MemoryJournal()
+    for seed in (1, 2):
+        node = parties.node_round(plan, 1)
+        submissions = [parties.submit(plan, i, values) for i, values in enumerate(updates(2, seed))]
+        for submission in submissions:
+            deliver(submission, [node])
+        node.report({i: s.commitment_root for i, s in enumerate(submissions)})
+        if seed == 1:
+            node.release(0b11, journal)
+    with pytest.raises(Equivocation):
+        node.release(0b11, journal)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from zkpfl.crypto.generators import Generators, generators
@@ -87,6 +87,21 @@ class RoundPlan:
     def rotation_seed(self) -> bytes:
         """Public seed of the round's rotation (docs/spec.md §3.1), 32 bytes."""
         return keccak256(b"ZKPFL-V1-ROTATION" + self.context.to_bytes())
+
+    def accepted_hash(self, accepted: int, roots: Mapping[int, bytes]) -> bytes:
+        """What a release is recorded under: who is in I and what each committed to, whatever their numbers.
+
+        A bitmap would not do: it means other people once the ledger lists the trainers in another order.
+
+        Parameters
+        ----------
+        accepted
+            The accepted set I as a bitmap of trainers.
+        roots
+            Commitment root of each of them, 32 bytes.
+        """
+        pairs = sorted(self.trainers[number] + roots[number] for number in members_of(accepted))
+        return keccak256(b"ZKPFL-V1-ACCEPTED" + b"".join(pairs))
 
     def share_context(self, trainer: bytes, node: int) -> bytes:
         """What the sealing of a share is bound to."""

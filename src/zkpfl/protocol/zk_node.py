@@ -250,7 +250,8 @@ class NodeRound:
             raise NotAuthorized(
                 "has trainers that this node did not accept", party="ledger", field="accepted"
             )
-        journal.record(self.plan.context, keccak256(accepted.to_bytes(32, "big")))
+        roots = {trainer: self._received[trainer].commitment_root for trainer in members_of(accepted)}
+        journal.record(self.plan.context, self.plan.accepted_hash(accepted, roots))
         return self._prove_sum(accepted)
 
     def _prove_sum(self, accepted: int) -> AggregateShare:

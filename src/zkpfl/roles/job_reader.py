@@ -54,9 +54,9 @@ class JobReader:
         self._store = store
         self.job_id = job_id
 
-    def job(self) -> Job:
-        """The job as the ledger has it now."""
-        return self._ledger.job(self.job_id)
+    def job(self, *, finalized: bool = False) -> Job:
+        """The job as the ledger has it now, or in the last finalised block."""
+        return self._ledger.job(self.job_id, finalized=finalized)
 
     def round(self, number: int, *, finalized: bool = False) -> Round:
         """A round as the ledger has it now, or in the last finalised block."""
@@ -106,9 +106,9 @@ class JobReader:
         """A manifest that the ledger names."""
         return self._store.get(ContentId.from_digest(digest), max_size_bytes=MAX_MANIFEST_BYTES)
 
-    def submissions(self, number: int) -> dict[int, Submission]:
-        """What was submitted to a round, by trainer."""
-        return self._ledger.submissions(self.job_id, number)
+    def submissions(self, number: int, *, finalized: bool = False) -> dict[int, Submission]:
+        """What was submitted to a round, by trainer, as of now or of the last finalised block."""
+        return self._ledger.submissions(self.job_id, number, finalized=finalized)
 
     def posts(self, number: int) -> dict[int, Post]:
         """What was posted in a round, by number of the zk-node."""

@@ -36,7 +36,7 @@ class SqliteReleaseJournal:
         )
 
     def record(self, context: Context, accepted_hash: bytes) -> None:
-        """Record the accepted set of a round, or confirm that it is the recorded one.
+        """Record a round's accepted set (`RoundPlan.accepted_hash`), or confirm that it is the recorded one.
 
         Raises
         ------

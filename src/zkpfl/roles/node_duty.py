@@ -13,7 +13,15 @@ from zkpfl.crypto.bls import (
     attestation_digest,
     signature_to_ledger,
 )
-from zkpfl.errors import BadSignature, NotAuthorized, ProtocolFault, WrongContext, WrongPhase, ZkpflError
+from zkpfl.errors import (
+    BadSignature,
+    Equivocation,
+    NotAuthorized,
+    ProtocolFault,
+    WrongContext,
+    WrongPhase,
+    ZkpflError,
+)
 from zkpfl.ledger.client import LedgerClient
 from zkpfl.ledger.records import Job, JobStatus, Phase, Round, Submission
 from zkpfl.protocol.aggregate import PublicAggregate, require_commitments
@@ -186,11 +194,34 @@ class NodeDuty:
         context = state.plan.context
         if not state.has_reported:
             state.report(self._servable(state))  # restarted since: the shares again, from storage
+        self._require_final(state, round_)
         share = state.release(round_.accepted, self._journal)
         blob_id = str(self._store.put(share.blob))
         manifest = self._store.put(share.manifest(self._node, blob_id).to_bytes())
         self._ledger.post_aggregate(context.job, context.round, share.share_root, manifest.digest)
         self._report(RoleEvent("aggregate_posted", context.job, context.round, {"bytes": len(share.blob)}))
+
+    def _require_final(self, state: NodeRound, final: Round) -> None:
+        """Refuse to release unless the finalised ledger has the job and the commitments that were checked.
+
+        A bit of I means whoever joined in that place: the plan came from the latest block, and the ledger may
+        have another order of trainers by now, or other submissions.
+        """
+        plan, number = state.plan, final.number
+        submissions = self._reader.submissions(number, finalized=True)
+        same_job = self._reader.plan(self._reader.job(finalized=True), number, final.kind) == plan
+        same_roots = all(
+            trainer in submissions and state.holds(trainer, submissions[trainer].commitment_root)
+            for trainer in members_of(final.accepted)
+        )
+        if same_job and same_roots:
+            return
+        self._round = None  # the next step begins anew from what the ledger says then
+        raise Equivocation(
+            "the finalised ledger has other trainers, terms or submissions than were checked",
+            party="ledger",
+            field="trainers" if not same_job else "submissions",
+        )
 
     def _attest(self, state: NodeRound, round_: Round) -> None:
         if self._attested is None:

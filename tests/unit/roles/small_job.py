@@ -93,6 +93,13 @@ class SmallJob:
         self.close()
 
     def play_round(self) -> None:
+        plan, kind, nodes = self.play_to_aggregate()
+        self._aggregate(plan, nodes)
+        if kind is RoundKind.TRAINING:
+            self._score(plan.context.round)
+
+    def play_to_aggregate(self) -> tuple[RoundPlan, RoundKind, list[NodeRound]]:
+        """Play Collect and Check; every zk-node accepts every trainer."""
         job = self.reader.job()
         number = job.current_round
         kind = self.reader.round(number).kind
@@ -104,9 +111,7 @@ class SmallJob:
         roots = {i: s.commitment_root for i, s in self.treasury.submissions(self.job_id, number).items()}
         for node, party in zip(nodes, self.nodes, strict=True):
             party.ledger.report(self.job_id, number, node.report(roots).accepted)
-        self._aggregate(plan, nodes)
-        if kind is RoundKind.TRAINING:
-            self._score(number)
+        return plan, kind, nodes
 
     def _put(self, kind: str, data: bytes) -> ContentId:
         """Store, and remember the last content of each kind."""
@@ -195,17 +200,25 @@ class SmallJob:
         seed = rounding_seed(0, number, trainer)
         return encode_update(update, fixed_point(self.bundle), plan.rotation_seed, seed)
 
-    def _submit(self, plan: RoundPlan, kind: RoundKind, nodes: list[NodeRound], trainer: int) -> None:
-        party = self.trainers[trainer]
+    def prepare(self, plan: RoundPlan, kind: RoundKind, trainer: int) -> PreparedSubmission:
+        """A trainer's submission, with fresh randomness."""
         values = self._values(plan, kind, trainer)
-        submission: PreparedSubmission = prepare_submission(plan, party.identity.account, values)
+        return prepare_submission(plan, self.trainers[trainer].identity.account, values)
+
+    def store_submission(self, submission: PreparedSubmission, trainer: int = 0) -> bytes:
+        """Store a submission and its manifest; returns the manifest's digest."""
         commitments = str(self._put("commitments", submission.commitments))
         blobs = [str(self._put("share_blob", share.blob)) for share in submission.shares]
         manifest = self.make_manifest(trainer, submission.manifest(commitments, blobs))
+        return self._put("submission_manifest", manifest.to_bytes()).digest
+
+    def _submit(self, plan: RoundPlan, kind: RoundKind, nodes: list[NodeRound], trainer: int) -> None:
+        submission = self.prepare(plan, kind, trainer)
         for node, share in zip(nodes, submission.shares, strict=True):
             node.receive_share(share.signed, submission.commitments, share.blob)
-        digest = self._put("submission_manifest", manifest.to_bytes()).digest
-        party.ledger.submit(self.job_id, plan.context.round, submission.commitment_root, digest)
+        digest = self.store_submission(submission, trainer)
+        ledger = self.trainers[trainer].ledger
+        ledger.submit(self.job_id, plan.context.round, submission.commitment_root, digest)
 
     def _aggregate(self, plan: RoundPlan, nodes: list[NodeRound]) -> None:
         number = plan.context.round
