@@ -16,6 +16,7 @@
     │   ├── BadCommitment          commitments that do not yield the committed root, or have the wrong count
     │   ├── BadShare               a share that fails its commitments (evidence)
     │   ├── BadAggregateShare      an aggregate share that fails the sum of the commitments (evidence)
+    │   ├── BadSum                 a verified sum that no honest updates have: nobody can tell whose
     │   ├── BadProof               a zero-knowledge proof that does not verify
     │   ├── WrongContext           a message of another chain, contract, job, round or party; a replay
     │   ├── NotDelivered           bytes that do not yield the signed root: refused, nobody is slashed
@@ -146,6 +147,12 @@ class BadAggregateShare(ProtocolFault):
     """An aggregate share fails the sum of the commitments; the failing row is evidence."""
 
     code = "bad_aggregate_share"
+
+
+class BadSum(ProtocolFault):
+    """A verified sum does not decode, or no data has it: some accepted submission broke the rules."""
+
+    code = "bad_sum"
 
 
 class BadProof(ProtocolFault):

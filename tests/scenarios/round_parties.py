@@ -19,8 +19,9 @@ from zkpfl.protocol.messages import SignedMessage
 from zkpfl.protocol.plan import CommitteeMember, RoundPlan
 from zkpfl.protocol.trainer import PreparedSubmission, prepare_submission
 from zkpfl.protocol.zk_node import AggregateShare, NodeRound
+from zkpfl.storage.cid import ContentId
 
-CONTENT_ID = "b" + "a" * 58
+CONTENT_ID = str(ContentId.of_block(b"content"))
 LAYOUT = Layout(dimension=3000, norm_bound=1_000_000, max_trainers=8, columns=256)
 
 

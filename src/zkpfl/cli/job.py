@@ -188,6 +188,8 @@ def _follow(
     if out is not None and ended.checkpoint is not None:
         out.write_bytes(ended.checkpoint)
     require_success(ended.job)
+    if ended.error is not None:
+        raise ended.error
     result = {**job_result(ledger, ended.job), "statistics": ended.statistics}
     output.result({**result, "model": str(out) if out else None})
 

@@ -16,6 +16,7 @@ from zkpfl.ledger.client import LedgerClient
 from zkpfl.ledger.records import Durations
 from zkpfl.roles.identity import Identity
 from zkpfl.roles.job_key import new_job_key_file
+from zkpfl.roles.job_reader import committee_member
 from zkpfl.roles.model_owner import JobOrder, ModelOwnerRole
 from zkpfl.roles.network import Network
 
@@ -115,12 +116,13 @@ def _require_committee(
     ledger: LedgerClient, committee: tuple[bytes, ...], wait_s: float, stop: threading.Event
 ) -> None:
     missing = [node for node in committee if ledger.node(node) is None]
-    if not missing:
-        return
-    if not wait_s:
+    if missing and not wait_s:
         raise NotAuthorized(
             f"0x{missing[0].hex()} is not a registered zk-node",
             field="committee",
             hint="start it, or use --wait",
         )
-    wait_until(lambda: all(map(ledger.node, missing)), wait_s, stop, "the committee to register")
+    if missing:
+        wait_until(lambda: all(map(ledger.node, missing)), wait_s, stop, "the committee to register")
+    for node in committee:
+        committee_member(ledger, node)  # before a key file is written

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from zkpfl.errors import InvalidData, InvalidParameter
+from zkpfl.errors import BadSum, InvalidData, InvalidParameter
 
 FRACTION_BITS = 20
 """One unit of the fixed point is 2^-20."""
@@ -104,7 +104,9 @@ class Standardizer:
         Raises
         ------
         InvalidParameter
-            Another type or length, a count that is not a positive whole number, or sums that no data has.
+            Another type or length.
+        BadSum
+            A count that is not a positive whole number, or sums that no data has.
         """
         if not isinstance(sums, np.ndarray) or sums.dtype != np.int64 or sums.ndim != 1:
             raise InvalidParameter("must be int64 [2f + 1]", field="sums")
@@ -112,7 +114,7 @@ class Standardizer:
             raise InvalidParameter(f"must have an odd length of 3 or more, got {len(sums)}", field="sums")
         count, fraction = divmod(int(sums[0]), 1 << FRACTION_BITS)
         if count < 1 or fraction:
-            raise InvalidParameter("the count is not a positive whole number", field="sums")
+            raise BadSum("the count is not a positive whole number", party="accepted set", field="sums")
         features = len(sums) // 2
         pairs = [
             _moments(count, int(first), int(second))
@@ -145,5 +147,6 @@ def _moments(count: int, total: int, squares: int) -> tuple[float, float]:
     resolution = (1 + 2 * abs(mean)) / (2 * unit)
     variance = (squares * count * unit - total * total) / (count * unit) ** 2
     if variance < -resolution:
-        raise InvalidParameter("a sum of squares is smaller than the sum allows", field="sums")
+        text = "a sum of squares is smaller than the sum allows"
+        raise BadSum(text, party="accepted set", field="sums")
     return mean, math.sqrt(variance) if variance > resolution else 1.0

@@ -15,7 +15,9 @@ from zkpfl.params import Layout
 
 MAX_MANIFEST_BYTES = 256 * 1024
 _HEX = re.compile(r"(?:[0-9a-f]{2})*")
-_CONTENT_ID = re.compile(r"b[a-z2-7]{58}")
+_CONTENT_ID = re.compile(r"b(?:afkrei|afybei)[a-h][a-z2-7]{50}[aeimquy4]")
+"""CIDv1, raw or dag-pb, SHA-256, in the one base32 spelling: what storage parses, so that the reader of a
+manifest may ask storage for whatever it names."""
 
 
 @dataclass(frozen=True)
@@ -236,5 +238,5 @@ def _hex(value: object, size_bytes: int | None, field: str) -> bytes:
 
 def _content_id(value: object, field: str) -> str:
     if not isinstance(value, str) or not _CONTENT_ID.fullmatch(value):
-        raise InvalidEncoding("must be a content id (CIDv1, base32)", field=field)
+        raise InvalidEncoding("must be a content id (CIDv1 with SHA-256, base32)", field=field)
     return value

@@ -14,7 +14,7 @@ from zkpfl.crypto.merkle import hash_blob, share_root
 from zkpfl.crypto.scalars import Scalars
 from zkpfl.crypto.sealing import EncryptionKey, open_from
 from zkpfl.crypto.sharing import check_rows, interpolate_at_zero
-from zkpfl.errors import BadAggregateShare, CorruptContent, InvalidEncoding, NotDelivered
+from zkpfl.errors import BadAggregateShare, BadSum, CorruptContent, InvalidEncoding, NotDelivered
 from zkpfl.protocol.aggregate import PublicAggregate
 from zkpfl.protocol.manifests import AggregateManifest
 from zkpfl.protocol.shares import decode_matrix
@@ -61,9 +61,20 @@ class MemberRound:
         self._shares[node] = rows
 
     def total(self) -> NDArray[np.int64]:
-        """The exact integer sum of the accepted updates, int64 [d]; needs t accepted shares."""
+        """The exact integer sum of the accepted updates, int64 [d]; needs t accepted shares.
+
+        Raises
+        ------
+        NotDelivered
+            Fewer than t shares have been accepted.
+        BadSum
+            The sum is the committed one, but some accepted submission did not keep to the norm bound.
+        """
         packed = interpolate_at_zero(self._first_shares())
-        return unpack_sum(np.ascontiguousarray(packed[:, :-1]), self._public.plan.layout)
+        try:
+            return unpack_sum(np.ascontiguousarray(packed[:, :-1]), self._public.plan.layout)
+        except InvalidEncoding as error:
+            raise BadSum(error.message, party="accepted set", field="lanes") from error
 
     def _first_shares(self) -> dict[int, Scalars]:
         threshold = self._public.plan.committee.threshold

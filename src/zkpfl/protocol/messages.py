@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from zkpfl.crypto.signatures import AccountKey, Domain, recover, sign_digest, typed_digest
 from zkpfl.crypto.transcript import Context
-from zkpfl.errors import BadSignature, InvalidParameter
+from zkpfl.errors import BadSignature, InvalidEncoding, InvalidParameter
 
 
 class MessageKind(StrEnum):
@@ -84,7 +84,11 @@ class SignedMessage:
 
     def require_signer(self, address: bytes, party: str) -> None:
         """Raise `BadSignature`, naming ``party``, unless the account ``address`` signed this."""
-        if recover(self.message.digest(self.kind), self.signature) != address:
+        try:
+            signer = recover(self.message.digest(self.kind), self.signature)
+        except (InvalidEncoding, BadSignature) as error:
+            raise BadSignature(error.message, party=party, field="signature") from error
+        if signer != address:
             raise BadSignature(
                 f"the {self.kind.value.lower()} is not signed by 0x{address.hex()}",
                 party=party,

@@ -10,9 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zkpfl.crypto.points import G1Array
-from zkpfl.crypto.sealing import EncryptionKey
+from zkpfl.crypto.sealing import EncryptionKey, require_public_key
 from zkpfl.crypto.transcript import Context
-from zkpfl.errors import LedgerError, NotDelivered, ProtocolFault, StorageError, WrongContext, ZkpflError
+from zkpfl.errors import (
+    InvalidEncoding,
+    InvalidInput,
+    JobFailed,
+    LedgerError,
+    NotDelivered,
+    ProtocolFault,
+    StorageError,
+    WrongContext,
+    ZkpflError,
+)
 from zkpfl.ledger.client import LedgerClient
 from zkpfl.ledger.records import Job, NodeRecord, Post, Round, RoundKind, Submission
 from zkpfl.params import Committee, Layout
@@ -69,10 +79,7 @@ class JobReader:
 
     @cached_property
     def _nodes(self) -> tuple[CommitteeMember, ...]:
-        return tuple(
-            CommitteeMember(address, registered_node(self._ledger, address).encryption_key)
-            for address in self.job().committee
-        )
+        return tuple(committee_member(self._ledger, address) for address in self.job().committee)
 
     def plan(self, job: Job, number: int, kind: RoundKind) -> RoundPlan:
         """The plan of a round."""
@@ -86,12 +93,22 @@ class JobReader:
             member_key=job.terms.member_key,
         )
 
-    def require_manifest(self, job: Job) -> None:
-        """Raise unless the job manifest is there and has a layout for every round of the job's terms."""
-        if job.terms.statistics:
-            self._layout(job, RoundKind.STATISTICS)
-        if job.terms.training_rounds:
-            self._layout(job, RoundKind.TRAINING)
+    def require_servable(self, job: Job) -> None:
+        """Raise unless one can take part in every round of the job: look before joining binds a stake.
+
+        Raises
+        ------
+        JobFailed
+            The job manifest is malformed or lacks a layout for a round of the terms, or nobody can
+            seal a share to a zk-node of the committee.
+        """
+        kinds = {RoundKind.STATISTICS: job.terms.statistics, RoundKind.TRAINING: job.terms.training_rounds}
+        try:
+            for kind in (kind for kind, wanted in kinds.items() if wanted):
+                self.plan(job, 1, kind)
+        except (InvalidEncoding, InvalidInput, ProtocolFault) as error:
+            text = f"job {self.job_id} cannot be carried out: {error}"
+            raise JobFailed(text, party=error.party, field=error.field) from error
 
     def _layout(self, job: Job, kind: RoundKind) -> Layout:
         layout = self.manifest.statistics if kind is RoundKind.STATISTICS else self.manifest.training
@@ -205,6 +222,8 @@ class JobReader:
         ------
         NotDelivered
             Fewer than t zk-nodes delivered a good share.
+        BadSum
+            The sum does not decode; it never will.
         """
         public = self.public_aggregate(plan, round_.accepted)
         if public.root != round_.aggregate_root:
@@ -225,7 +244,7 @@ class JobReader:
     def _delivered(self, content_id: str, max_size_bytes: int, party: str, field: str) -> bytes:
         try:
             return self._store.get(ContentId.parse(content_id), max_size_bytes=max_size_bytes)
-        except StorageError as error:
+        except (InvalidEncoding, StorageError) as error:
             raise NotDelivered(str(error), party=party, field=field) from error
 
 
@@ -235,6 +254,21 @@ def registered_node(ledger: LedgerClient, address: bytes) -> NodeRecord:
     if record is None:
         raise LedgerError("is not registered", party=f"zk-node 0x{address.hex()}")
     return record
+
+
+def committee_member(ledger: LedgerClient, address: bytes) -> CommitteeMember:
+    """A registered zk-node as a job's committee needs it.
+
+    Raises
+    ------
+    ProtocolFault
+        Nobody can seal to its encryption key.
+    """
+    party = f"zk-node 0x{address.hex()}"
+    try:
+        return CommitteeMember(address, require_public_key(registered_node(ledger, address).encryption_key))
+    except InvalidEncoding as error:
+        raise ProtocolFault(f"its key {error.message}", party=party, field="encryption_key") from error
 
 
 def signed_share(

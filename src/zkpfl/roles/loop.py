@@ -6,7 +6,16 @@ import threading
 import time
 from collections.abc import Callable
 
-from zkpfl.errors import DeadlineExceeded, LedgerError, ProtocolFault, StorageError, Unavailable
+from zkpfl.errors import (
+    DeadlineExceeded,
+    InvalidInput,
+    JobFailed,
+    LedgerError,
+    NotAuthorized,
+    StorageError,
+    Unavailable,
+    ZkpflError,
+)
 from zkpfl.ledger.client import LedgerClient
 from zkpfl.ledger.records import Job, JobStatus
 from zkpfl.roles.events import Reporter, RoleEvent, fault_event
@@ -26,7 +35,7 @@ class RoleLoop:
     stop
         Set from outside to end the loop.
     report
-        Told of outages.
+        Told of outages, and of each fault of others once.
     """
 
     def __init__(self, ledger: LedgerClient, stop: threading.Event, report: Reporter) -> None:
@@ -34,6 +43,7 @@ class RoleLoop:
         self._stop = stop
         self._report = report
         self._outage_began: float | None = None
+        self._last_fault: str | None = None
 
     def run(self, step: Callable[[], bool]) -> None:
         """Call ``step`` until it returns True.
@@ -42,6 +52,8 @@ class RoleLoop:
         ------
         Unavailable
             The ledger or storage did not answer for two minutes.
+        InvalidInput, NotAuthorized, JobFailed
+            As ``step`` does: what is wrong is this process's own data, keys or job.
         """
         height = -1
         while not self._stop.is_set():
@@ -56,9 +68,11 @@ class RoleLoop:
                 # Another party was faster, or the phase has passed: the next step reads the ledger again.
                 self._report(RoleEvent("overtaken", fields={"text": str(error)}))
                 self._stop.wait(POLL_S)
-            except ProtocolFault as error:
-                self._report(fault_event(error, None, None))
-                self._stop.wait(POLL_S)
+            except (InvalidInput, NotAuthorized, JobFailed):
+                raise  # one's own data, keys or job: another look at the ledger changes nothing
+            except ZkpflError as error:
+                # Others broke the protocol: that must not end a process that keeps to it.
+                self._report_new(error)
 
     def _wait_for_block(self, height: int) -> int:
         deadline = time.monotonic() + HEARTBEAT_S
@@ -68,6 +82,12 @@ class RoleLoop:
                 return current
             self._stop.wait(POLL_S)
         return height
+
+    def _report_new(self, error: ZkpflError) -> None:
+        """Report a fault once, not at every block until its round is over."""
+        if str(error) != self._last_fault:
+            self._last_fault = str(error)
+            self._report(fault_event(error, None, None))
 
     def _endure(self, error: Exception) -> None:
         now = time.monotonic()

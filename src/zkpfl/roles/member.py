@@ -10,7 +10,7 @@ import numpy as np
 from zkpfl.crypto.encoding import decode_integers, decode_mean
 from zkpfl.crypto.merkle import keccak256
 from zkpfl.crypto.sealing import member_key, open_sealed
-from zkpfl.errors import Equivocation, WrongContext
+from zkpfl.errors import BadSum, Equivocation, InvalidEncoding, WrongContext
 from zkpfl.learning.bundle import MAX_BUNDLE_BYTES, Bundle
 from zkpfl.learning.evaluation import Score, evaluate
 from zkpfl.learning.records import Records
@@ -27,7 +27,7 @@ BUNDLE_CONTEXT = b"bundle"
 
 @dataclass(frozen=True)
 class Candidate:
-    """What a round's aggregate makes of the model.
+    """What a round's aggregate makes of the model; one that does not decode leaves it as it was.
 
     Parameters
     ----------
@@ -91,6 +91,8 @@ class Member:
         ------
         Equivocation
             The ledger's checkpoint of a round is not the one that its aggregate gives.
+        BadSum
+            The common statistics do not decode, so nobody can train or score by the rules any more.
         """
         for number in range(self._applied + 1, job.current_round + 1):
             round_ = self._reader.round(number)
@@ -121,9 +123,7 @@ class Member:
 
     def _apply(self, job: Job, number: int, round_: Round) -> None:
         if round_.kind is RoundKind.STATISTICS:
-            plan = self._reader.plan(job, number, round_.kind)
-            total = self._reader.total(plan, round_, self._member_key, self._on_fault)
-            self.standardizer = Standardizer.from_sums(decode_integers(total, plan.layout.value_bits))
+            self.standardizer = self._standardizer(job, number, round_)
             return
         self.training_rounds += 1
         if round_.checkpoint is None:
@@ -137,14 +137,31 @@ class Member:
             )
         self.weights = candidate.weights
 
+    def _standardizer(self, job: Job, number: int, round_: Round) -> Standardizer:
+        plan = self._reader.plan(job, number, round_.kind)
+        total = self._reader.total(plan, round_, self._member_key, self._on_fault)
+        try:
+            return Standardizer.from_sums(decode_integers(total, plan.layout.value_bits))
+        except InvalidEncoding as error:
+            raise BadSum(error.message, party="accepted set", field="digits") from error
+
     def _compute(self, job: Job, number: int, round_: Round) -> Candidate:
+        try:
+            weights = self._next_weights(job, number, round_)
+        except BadSum as fault:
+            # Members who stayed silent would leave the score to whoever spoilt the sum; so they all score the
+            # model as it was.
+            self._on_fault(fault)
+            weights = self.weights
+        checkpoint = checkpoint_bytes(self.model, weights)
+        return Candidate(weights, checkpoint, checkpoint_hash(checkpoint), self._score(weights))
+
+    def _next_weights(self, job: Job, number: int, round_: Round) -> Vector:
         plan = self._reader.plan(job, number, round_.kind)
         total = self._reader.total(plan, round_, self._member_key, self._on_fault)
         count = round_.accepted.bit_count()
         mean = decode_mean(total, fixed_point(self.bundle), plan.rotation_seed, count)
-        weights = server_step(self.weights, mean, self.bundle.recipe.server_learning_rate)
-        checkpoint = checkpoint_bytes(self.model, weights)
-        return Candidate(weights, checkpoint, checkpoint_hash(checkpoint), self._score(weights))
+        return server_step(self.weights, mean, self.bundle.recipe.server_learning_rate)
 
     def _score(self, weights: np.ndarray) -> Score | None:
         if self.bundle.test_set is None:

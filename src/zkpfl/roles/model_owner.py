@@ -8,7 +8,7 @@ from typing import Any
 
 from zkpfl.crypto.sealing import member_key, seal, seal_to
 from zkpfl.crypto.transcript import Context
-from zkpfl.errors import LedgerError, ZkpflError
+from zkpfl.errors import InvalidEncoding, LedgerError, ProtocolFault, ZkpflError
 from zkpfl.learning.bundle import Bundle
 from zkpfl.learning.weights import checkpoint_bytes
 from zkpfl.ledger.client import LedgerClient
@@ -16,7 +16,7 @@ from zkpfl.ledger.records import Durations, Job, JobTerms
 from zkpfl.protocol.manifests import JobManifest
 from zkpfl.roles.events import Reporter, RoleEvent, fault_event
 from zkpfl.roles.identity import Identity
-from zkpfl.roles.job_reader import JobReader
+from zkpfl.roles.job_reader import JobReader, committee_member
 from zkpfl.roles.layouts import statistics_layout, training_layout
 from zkpfl.roles.loop import RoleLoop, advance_if_due
 from zkpfl.roles.member import BUNDLE_CONTEXT, Member, job_key_context
@@ -71,11 +71,14 @@ class JobResult:
         safetensors of the last scored weights, confidential; None if no round was scored.
     statistics
         Common count, means and standard deviations; None without a statistics round.
+    error
+        Why the result is not what the ledger says, or is missing; None if all could be followed.
     """
 
     job: Job
     checkpoint: bytes | None
     statistics: dict[str, Any] | None
+    error: ProtocolFault | None = None
 
 
 class ModelOwnerRole:
@@ -110,7 +113,14 @@ class ModelOwnerRole:
             Terms and committee.
         job_key
             32 bytes from `roles.job_key`, saved by the caller before. Secret.
+
+        Raises
+        ------
+        ProtocolFault
+            Nobody can seal a share to a zk-node of the committee: no trainer would join.
         """
+        for address in order.committee:
+            committee_member(self._ledger, address)
         sealed = self._store.put(seal(job_key, bundle.to_bytes(), context=BUNDLE_CONTEXT))
         manifest = JobManifest(
             bundle=str(sealed),
@@ -135,13 +145,17 @@ class ModelOwnerRole:
         return job_id
 
     def follow(self, job_id: int, job_key: bytes, stop: threading.Event) -> JobResult:
-        """Hand out the job key, follow every round and take the refund; returns when the job has ended."""
+        """Hand out the job key, follow every round and take the refund; returns when the job has ended.
+
+        A fault of others does not keep the owner from the end of the job and its money: it is reported, and
+        in the result.
+        """
         duty = _OwnerDuty(self._ledger, self._store, self._report, job_id, job_key)
         RoleLoop(self._ledger, stop, self._report).run(duty.step)
         job = self._ledger.job(job_id)
         if job.status.ended:
             self._take_refund(job_id)
-        return JobResult(job, duty.checkpoint, duty.statistics)
+        return JobResult(job, duty.checkpoint, duty.statistics, duty.error)
 
     def _take_refund(self, job_id: int) -> None:
         owed = self._ledger.owed(job_id, self._identity.account.address)
@@ -167,6 +181,7 @@ class _OwnerDuty:
         self._granted: set[bytes] = set()
         self._stored = 0
         self.checkpoint: bytes | None = None
+        self.error: ProtocolFault | None = None
 
     @property
     def statistics(self) -> dict[str, Any] | None:
@@ -174,20 +189,34 @@ class _OwnerDuty:
 
     def step(self) -> bool:
         job = self._reader.job()
-        self._grant(job)
-        self._member.catch_up(job)
-        self._keep_checkpoint(job)
+        if not job.status.ended:
+            self._grant(job)
+        self._follow(job)
         advance_if_due(self._ledger, job, patience_s=PATIENCE_S)
         return job.status.ended
 
+    def _follow(self, job: Job) -> None:
+        """Keep the model in step; a fault stays until the ledger and storage can be followed again."""
+        try:
+            self._member.catch_up(job)
+        except ProtocolFault as fault:
+            if str(fault) != str(self.error):
+                self._on_fault(fault)
+            self.error = fault
+        else:
+            self.error = None
+            self._keep_checkpoint(job)
+
     def _grant(self, job: Job) -> None:
-        if job.status.ended:
-            return
         digests = {}
         for address in job.trainers:
             if address in self._granted or self._ledger.key_grant(self._job_id, address):
                 continue
-            digests[address] = self._wrap_key(address)
+            try:
+                digests[address] = self._wrap_key(address)
+            except InvalidEncoding as error:  # the job is for those to whom one can send the model
+                text, party = f"its key {error.message}", f"trainer 0x{address.hex()}"
+                self._on_fault(ProtocolFault(text, party=party, field="encryption_key"))
         if digests:
             self._ledger.grant_keys(self._job_id, digests)
             self._report(RoleEvent("keys_granted", self._job_id, fields={"trainers": len(digests)}))

@@ -283,9 +283,9 @@ class NodeDuty:
     def _ask(self, state: NodeRound, node: int, own: _Attested) -> bytes | None:
         """A peer's signature over the same attestation; None if it has none yet or signed another."""
         record = registered_node(self._ledger, state.plan.nodes[node - 1].address)
-        if node not in self._clients:
-            self._clients[node] = NodeClient(record.endpoint, party=f"zk-node {node}")
         try:
+            if node not in self._clients:
+                self._clients[node] = NodeClient(record.endpoint, party=f"zk-node {node}")
             reply = self._clients[node].attestation(state.plan.context, timeout_s=PEER_TIMEOUT_S)
             if reply.digest != own.digest:
                 raise WrongContext("attests something else", party=f"zk-node {node}", field="digest")

@@ -119,8 +119,8 @@ class TrainerRole:
         ------
         NotAuthorized
             The job no longer recruits and this account is not in it.
-        WrongContext
-            The owner's bundle, manifest and terms contradict each other.
+        JobFailed
+            The job cannot be carried out as it stands on the ledger; it has not been joined.
         InvalidData
             The trainer's records do not fit the job's recipe.
         """
@@ -153,9 +153,10 @@ class TrainerRole:
         if self._number is None:
             self._join(job)
             return False
-        if job.status is JobStatus.RUNNING and self._has_key(job):
+        # First, so that a job in which this trainer can do nothing more still comes to its end.
+        advanced = advance_if_due(self._ledger, job, patience_s=PATIENCE_S)
+        if not advanced and job.status is JobStatus.RUNNING and self._has_key(job):
             self._step_round(job)
-        advance_if_due(self._ledger, job, patience_s=PATIENCE_S)
         return False
 
     def _join(self, job: Job) -> None:
@@ -164,7 +165,7 @@ class TrainerRole:
             if job.status is not JobStatus.RECRUITING:
                 text = f"job {self._job_id} no longer recruits"
                 raise NotAuthorized(text, party=f"trainer 0x{address.hex()}", hint="join while it recruits")
-            self._reader.require_manifest(job)  # joining binds the stake until the job ends
+            self._reader.require_servable(job)  # joining binds the stake until the job ends
             self._ledger.join(self._job_id)
             job = self._reader.job()
             self._report(RoleEvent("joined", self._job_id))

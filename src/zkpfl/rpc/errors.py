@@ -48,6 +48,7 @@ PUBLIC: Mapping[type[ZkpflError], Public] = {
     errors.BadAggregateShare: Public(
         StatusCode.INVALID_ARGUMENT, "the aggregate share fails its commitments"
     ),
+    errors.BadSum: Public(StatusCode.FAILED_PRECONDITION, "a sum that no honest updates have"),
     errors.BadProof: Public(StatusCode.INVALID_ARGUMENT, "the proof does not verify"),
     errors.WrongContext: Public(
         StatusCode.FAILED_PRECONDITION, "another chain, contract, job, round or party is meant"

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from zkpfl.errors import InvalidData, InvalidParameter
+from zkpfl.errors import BadSum, InvalidData, InvalidParameter
 from zkpfl.learning.statistics import Standardizer, local_statistics, to_fixed
 
 ONE = 1 << 20
@@ -74,6 +74,17 @@ def test_too_large_sums_are_refused():
         np.array([[ONE, 0, 0]]),
         np.array([ONE]),
         np.array([ONE, 0]),
+    ],
+)
+def test_sums_of_another_shape_are_refused(bad):
+    with pytest.raises(InvalidParameter) as error:
+        Standardizer.from_sums(bad)
+    assert error.value.field == "sums"
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
         np.array([0, 0, 0]),
         np.array([-ONE, 0, 0]),
         np.array([ONE + 1, 0, 0]),
@@ -81,10 +92,10 @@ def test_too_large_sums_are_refused():
         np.array([2 * ONE, 4 * ONE, ONE]),
     ],
 )
-def test_impossible_sums_are_refused(bad):
-    with pytest.raises(InvalidParameter) as error:
+def test_impossible_sums_are_the_fault_of_whoever_gave_them(bad):
+    with pytest.raises(BadSum) as error:
         Standardizer.from_sums(bad)
-    assert error.value.field == "sums"
+    assert (error.value.party, error.value.field) == ("accepted set", "sums")
 
 
 def test_apply_refuses_another_width():

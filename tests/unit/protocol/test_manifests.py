@@ -1,6 +1,7 @@
 """Manifests decode strictly: one spelling, no missing, unknown or oversized part."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -15,8 +16,9 @@ from zkpfl.protocol.manifests import (
     ShareEntry,
     SubmissionManifest,
 )
+from zkpfl.storage.cid import Codec, ContentId
 
-CONTENT_ID = "b" + "a" * 58
+CONTENT_ID = str(ContentId.of_block(b"content"))
 LAYOUT = Layout(dimension=600, norm_bound=40_000)
 
 JOB = JobManifest(CONTENT_ID, training=LAYOUT, statistics=None)
@@ -58,6 +60,7 @@ BAD_FIELDS = [
     (AGGREGATE, "share_root", "00" * 31),
     (AGGREGATE, "blob", "../../etc/passwd"),
     (AGGREGATE, "blob", "b" + "A" * 58),
+    (AGGREGATE, "blob", "b" + "a" * 58),
     (SUBMISSION, "trainer", "00" * 21),
     (SUBMISSION, "shares", {}),
     (JOB, "training", []),
@@ -98,3 +101,24 @@ def test_size_is_capped() -> None:
 def test_garbage_is_refused(data: bytes) -> None:
     with pytest.raises(InvalidEncoding):
         AggregateManifest.from_bytes(data)
+
+
+@given(st.binary(min_size=32, max_size=32), st.sampled_from(Codec), st.data())
+def test_content_ids_are_those_that_storage_parses(digest: bytes, codec: Codec, data: st.DataObject) -> None:
+    """Else a manifest could name what its reader cannot even ask for."""
+    text = str(ContentId(codec, digest))
+    assert replace(AGGREGATE, blob=text) == AggregateManifest.from_bytes(
+        replace(AGGREGATE, blob=text).to_bytes()
+    )
+    place = data.draw(st.integers(0, 58))
+    changed = (
+        text[:place] + data.draw(st.sampled_from("abcdefghijklmnopqrstuvwxyz234567")) + text[place + 1 :]
+    )
+    encoded = replace(AGGREGATE, blob=changed).to_bytes()
+    try:
+        ContentId.parse(changed)
+    except InvalidEncoding:
+        with pytest.raises(InvalidEncoding, match="blob"):
+            AggregateManifest.from_bytes(encoded)
+    else:
+        assert AggregateManifest.from_bytes(encoded).blob == changed
