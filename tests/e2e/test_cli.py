@@ -3,17 +3,19 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from zkpfl.cli.app import run
-from zkpfl.cli.lifeline import LIFELINE
+from zkpfl.cli.lifeline import LEAVE_S, LIFELINE
 from zkpfl.roles.network import Network
 
 pytestmark = pytest.mark.e2e
@@ -134,3 +136,66 @@ def test_from_keys_to_a_deployed_network(
     assert not (tmp_path / "job.key").exists()
     ledger.send_signal(signal.SIGINT)
     assert ledger.wait(15) == 0
+
+
+@contextmanager
+def silent_ledger(tmp_path: Path) -> Iterator[tuple[Path, socket.socket]]:
+    """Network file of a ledger that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(30)
+        file = tmp_path / "network.json"
+        Network(f"http://127.0.0.1:{server.getsockname()[1]}", 31337, b"\x11" * 20, Path("store")).save(file)
+        yield file, server
+
+
+def serve_node(network: Path, keys: Path) -> list[str]:
+    places = ["--network", str(network), "--identity", str(keys), "--data-dir", str(keys.parent)]
+    return ["node", "serve", *places]
+
+
+def told_to_stop(process: subprocess.Popen[str], number: signal.Signals, within_s: float) -> dict[str, Any]:
+    """The error with which a command ends after a signal."""
+    began = time.monotonic()
+    process.send_signal(number)
+    assert process.stdout is not None
+    last = json.loads(process.stdout.read().splitlines()[-1])
+    assert process.wait(10) == 1
+    assert time.monotonic() - began < within_s
+    return dict(last["error"])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+def test_a_command_that_waits_for_an_answer_ends_at_once(
+    start: Start, tmp_path: Path, number: signal.Signals
+) -> None:
+    with silent_ledger(tmp_path) as (network, server):
+        listing = start("job", "list", "--network", str(network))
+        asked, _ = server.accept()
+        with asked:
+            assert told_to_stop(listing, number, 2.5)["code"] == "job_failed"
+
+
+def test_a_node_whose_ledger_does_not_answer_ends_soon(start: Start, tmp_path: Path) -> None:
+    keys = tmp_path / "node.json"
+    assert run(["keys", "new", str(keys), "--node"]) == 0
+    with silent_ledger(tmp_path) as (network, server):
+        node = start(*serve_node(network, keys))
+        asked, _ = server.accept()
+        with asked:
+            assert told_to_stop(node, signal.SIGTERM, LEAVE_S + 2.5)["code"] == "job_failed"
+
+
+def test_a_node_whose_ledger_is_gone_ends_at_once(start: Start, tmp_path: Path) -> None:
+    keys = tmp_path / "node.json"
+    assert run(["keys", "new", str(keys), "--node"]) == 0
+    with silent_ledger(tmp_path) as (network, server):
+        node = start(*serve_node(network, keys))
+        asked, _ = server.accept()
+        asked.close()
+    time.sleep(0.5)  # from now on every connection is refused, and the node waits longer and longer
+    began = time.monotonic()
+    node.terminate()
+    assert node.stdout is not None
+    assert json.loads(node.stdout.read().splitlines()[-1])["error"]["code"] == "unavailable"
+    assert node.wait(10) == 2
+    assert time.monotonic() - began < 2.5

@@ -11,6 +11,8 @@ from typer.main import get_command
 from zkpfl import __version__
 from zkpfl.cli import demo, exit_codes, job, keys, ledger, node, trainer, verify
 from zkpfl.cli.failures import show_error
+from zkpfl.cli.lifeline import Interrupted, interruptible
+from zkpfl.errors import JobFailed
 
 app = typer.Typer(
     help="Federated learning that nobody has to trust.",
@@ -44,8 +46,10 @@ def options(
 def run(arguments: Sequence[str]) -> int:
     """Run one command; returns the exit code. Whatever goes wrong is shown, never raised."""
     try:
-        code = get_command(app).main(list(arguments), prog_name="zkpfl", standalone_mode=False)
-    except (Exception, KeyboardInterrupt) as error:
+        with interruptible():
+            code = get_command(app).main(list(arguments), prog_name="zkpfl", standalone_mode=False)
+    except (Exception, Interrupted) as caught:
+        error = JobFailed("stopped before it was done") if isinstance(caught, Interrupted) else caught
         # The arguments themselves may be what is wrong, so these two are not taken from the parser.
         show_error(error, as_json="--json" in arguments, debug="--debug" in arguments)
         return exit_codes.exit_code(error)

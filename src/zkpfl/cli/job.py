@@ -182,7 +182,7 @@ def _follow(
     from zkpfl.roles.network import Network
 
     where, keys, key = Network.load(network), Identity.load(identity), load_job_key(job_key)
-    ledger = where.connect(keys.account)
+    ledger = where.connect(keys.account, stop)
     existing_job(ledger, job)
     ended = ModelOwnerRole(ledger, where.open_store(), keys, output).follow(job, key, stop)
     if out is not None and ended.checkpoint is not None:

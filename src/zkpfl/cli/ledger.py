@@ -40,7 +40,7 @@ def serve(
 
     from zkpfl.ledger.embedded import EmbeddedLedger
 
-    stop, output = stop_on_signals(), Output(json)
+    stop, output = stop_on_signals(leave_s=0), Output(json)
     _make_folder(data_dir)
     with EmbeddedLedger(data_dir / "chain.db", chain_id) as ledger:
         asyncio.run(_serve(ledger, host, port, stop, output))

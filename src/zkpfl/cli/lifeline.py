@@ -6,11 +6,18 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 LIFELINE = "ZKPFL_LIFELINE"
 """Set by a parent that holds the other end of its child's standard input."""
 
 GRACE_S = 10.0
+
+LEAVE_S = 2.0
+"""How long a command that was told to stop may take to see it, before what it waits for is cut short."""
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 def attach() -> None:
@@ -23,16 +30,55 @@ def attach() -> None:
         threading.Thread(target=_stop_at_end_of_input, name="lifeline", daemon=True).start()
 
 
-def stop_on_signals() -> threading.Event:
-    """Return an event that SIGINT and SIGTERM set; call it from the main thread."""
+class Interrupted(BaseException):
+    """SIGINT or SIGTERM, in a command that does not look at an event of its own.
+
+    No `Exception`, which an audit would note as what is wrong with a check, and no `KeyboardInterrupt`, which
+    the parser of the command line would swallow.
+    """
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let SIGINT and SIGTERM raise `Interrupted` in the main thread while the block runs.
+
+    A command that must end in order takes the signals over with `stop_on_signals`.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread may set handlers, and only there would they raise
+        return
+    before = {number: signal.signal(number, _interrupt) for number in (*_SIGNALS, signal.SIGALRM)}
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def stop_on_signals(leave_s: float = LEAVE_S) -> threading.Event:
+    """Return an event that SIGINT and SIGTERM set; call it from the main thread, inside `interruptible`.
+
+    Parameters
+    ----------
+    leave_s
+        Seconds after which `Interrupted` follows, because the command may wait for a peer that does
+        not answer; 0 for one that ends others before itself and has deadlines of its own.
+    """
     stop = threading.Event()
 
     def handle(_number: int, _frame: object) -> None:
-        stop.set()
+        if not stop.is_set():
+            stop.set()
+            signal.setitimer(signal.ITIMER_REAL, leave_s)
 
-    signal.signal(signal.SIGINT, handle)
-    signal.signal(signal.SIGTERM, handle)
+    for number in _SIGNALS:
+        signal.signal(number, handle)
     return stop
+
+
+def _interrupt(_number: int, _frame: object) -> None:
+    raise Interrupted
 
 
 def _stop_at_end_of_input() -> None:

@@ -56,7 +56,7 @@ def _serve(
     from zkpfl.rpc.server import serve as serve_rpc
 
     where, keys = Network.load(network), Identity.load(identity)
-    ledger = where.connect(keys.account)
+    ledger = where.connect(keys.account, stop)
     journal = SqliteReleaseJournal(data_dir / "releases.db")
     try:
         role = ZkNodeRole(ledger, where.open_store(), keys, journal, output)

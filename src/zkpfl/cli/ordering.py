@@ -106,7 +106,7 @@ def submit_job(
     source = model_source(model, seed)
     order = order_of(options, source)
     where, keys = Network.load(network), Identity.load(identity)
-    ledger = where.connect(keys.account)
+    ledger = where.connect(keys.account, stop)
     _require_committee(ledger, order.committee, wait_s, stop)
     key = new_job_key_file(job_key)
     return ModelOwnerRole(ledger, where.open_store(), keys, output).submit(source.bundle, order, key)

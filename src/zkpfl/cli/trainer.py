@@ -52,7 +52,7 @@ def run(
     from zkpfl.roles.trainer import TrainerRole, TrainerSettings
 
     where, keys = Network.load(network), Identity.load(identity)
-    ledger = where.connect(keys.account)
+    ledger = where.connect(keys.account, stop)
     wait_for_job(ledger, job, wait, stop)
     settings = TrainerSettings(amount, seed, source.stream, device.value)
     role = TrainerRole(ledger, where.open_store(), keys, source.load, job, settings, output)

@@ -46,6 +46,8 @@ class Connection:
         Expected EIP-155 chain id; None to take the node's.
     timeout_s
         Longest wait for the node to answer, and for a transaction to be mined, in seconds.
+    stop
+        Once set, nothing is waited for any more.
 
     Raises
     ------
@@ -62,8 +64,9 @@ class Connection:
         *,
         chain_id: int | None = None,
         timeout_s: float = 60.0,
+        stop: threading.Event | None = None,
     ) -> None:
-        self._node = Node(url, timeout_s)
+        self._node = Node(url, timeout_s, stop)
         self._ask = self._node.ask
         self._web3 = self._node.web3
         self._signer: LocalAccount | None = None if account is None else Account.from_key(account.to_bytes())
@@ -302,14 +305,13 @@ class Connection:
         deadline = time.monotonic() + self._node.timeout_s
         pause = FIRST_PAUSE_S
         while (receipt := self._ask(read)) is None:
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline or self._node.stop.wait(pause):
                 self._next_nonce = 0
                 raise DeadlineExceeded(
                     f"transaction 0x{bytes(transaction_hash).hex()} is not mined",
                     party="ledger",
                     field="timeout_s",
                 )
-            time.sleep(pause)
             pause = min(2 * pause, LONGEST_PAUSE_S)
         return receipt
 

@@ -47,6 +47,7 @@ class _InProcessNode(Node):
     def __init__(self, ledger: EmbeddedLedger) -> None:
         self.host = "in-process"
         self.timeout_s = _TIMEOUT_S
+        self.stop = threading.Event()
         self._session = requests.Session()
         self.web3 = Web3(_Provider(EthMethods(ledger)))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -38,6 +39,8 @@ class Node:
         JSON-RPC over HTTP or HTTPS. It may hold an access key, so errors name its host only.
     timeout_s
         How long to go on asking a node that does not answer, in seconds.
+    stop
+        Once set, a node that does not answer is not asked again.
 
     Raises
     ------
@@ -45,7 +48,7 @@ class Node:
         The URL is not HTTP, or the time is not positive.
     """
 
-    def __init__(self, url: str, timeout_s: float) -> None:
+    def __init__(self, url: str, timeout_s: float, stop: threading.Event | None = None) -> None:
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise InvalidParameter("must start with http:// or https://", field="url")
@@ -53,6 +56,7 @@ class Node:
             raise InvalidParameter(f"must be positive, got {timeout_s}", field="timeout_s")
         self.host = parts.hostname
         self.timeout_s = timeout_s
+        self.stop = stop or threading.Event()
         self._session = requests.Session()
         # A proxy of the environment is for the outside; asking for it also costs a quarter of each request.
         self._session.trust_env = self.host not in _LOOPBACK
@@ -72,7 +76,7 @@ class Node:
         self._session.close()
 
     def ask(self, operation: Callable[[], _T]) -> _T:
-        """Run requests, again after each connection loss until the deadline.
+        """Run requests, again after each connection loss until the deadline or the stop.
 
         Raises
         ------
@@ -89,7 +93,7 @@ class Node:
             try:
                 return operation()
             except (requests.RequestException, OSError) as error:
-                if _is_final(error) or time.monotonic() + pause > deadline:
+                if _is_final(error) or self.stop.is_set() or time.monotonic() + pause > deadline:
                     # Not chained: the text of a request error holds the whole URL, access key included.
                     raise Unavailable(
                         f"no answer: {type(error).__name__}", party=f"ledger node {self.host}", field="url"
@@ -104,7 +108,7 @@ class Node:
                 raise LedgerError("the answer is not JSON", party=f"ledger node {self.host}") from error
             except Web3Exception as error:
                 raise LedgerError(str(error), party=f"ledger node {self.host}") from error
-            time.sleep(pause)
+            self.stop.wait(pause)
             pause = min(2 * pause, LONGEST_PAUSE_S)
 
 

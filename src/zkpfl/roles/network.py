@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -82,9 +83,10 @@ class Network:
             raise InvalidParameter("must be an address", field="network file: contract")
         return network
 
-    def connect(self, account: AccountKey | None) -> LedgerClient:
-        """Client of the contract for an account; read-only without one."""
-        return LedgerClient(Connection(self.ledger_url, account, chain_id=self.chain_id), self.contract)
+    def connect(self, account: AccountKey | None, stop: threading.Event | None = None) -> LedgerClient:
+        """Client of the contract, read-only without an account; after ``stop`` it waits for nothing."""
+        connection = Connection(self.ledger_url, account, chain_id=self.chain_id, stop=stop)
+        return LedgerClient(connection, self.contract)
 
     def open_store(self) -> Store:
         """The block store."""

@@ -48,7 +48,7 @@ def demo(
     count = DEFAULT_TRAINERS[data.value] if trainers is None else trainers
     folder = data_dir or Path("zkpfl-demo") / time.strftime("%Y%m%d-%H%M%S")
     settings = DemoSettings(data, count, seed, rounds, target, nodes, threshold, folder.absolute())
-    stop, output = stop_on_signals(), Output(json)
+    stop, output = stop_on_signals(leave_s=0), Output(json)
     from zkpfl.cli.demo.run import run_demo
 
     report: DemoReport = run_demo(settings, output, stop, clock, keep=keep)

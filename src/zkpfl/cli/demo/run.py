@@ -86,7 +86,7 @@ class _Demo:
         # Loads torch, as most children do at this moment; the ledger, awaited before, does without.
         from zkpfl.cli.demo.follow import Follower
 
-        ledger = network.connect(None)
+        ledger = network.connect(None, self._stop)
         began = self._recruit(ledger, chain, nodes, owner)
         with RoundClock(ledger, JOB, began) as clock:
             audit = self._audit(ledger, network)
