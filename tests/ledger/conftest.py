@@ -72,8 +72,8 @@ def running(ledger: EmbeddedLedger, *, port: int = 0, time_travel: bool = True) 
 
 
 @contextmanager
-def anvil(*options: str) -> Iterator[str]:
-    """Run an anvil of the test's own; yields the URL."""
+def anvil(*options: str, epoch_slots: int = 0) -> Iterator[str]:
+    """Run an anvil of the test's own; yields the URL. Blocks are final two epochs after they are mined."""
     folder = os.environ.get("ZKPFL_ANVIL")
     binary = shutil.which("anvil", path=folder)
     if binary is None and folder is None:
@@ -88,7 +88,7 @@ def anvil(*options: str) -> Iterator[str]:
         "--hardfork",
         "prague",
         "--slots-in-an-epoch",
-        "0",
+        str(epoch_slots),
     ]
     drain = threading.Thread()
     with subprocess.Popen(

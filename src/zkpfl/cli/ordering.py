@@ -20,6 +20,9 @@ from zkpfl.roles.job_reader import committee_member
 from zkpfl.roles.model_owner import JobOrder, ModelOwnerRole
 from zkpfl.roles.network import Network
 
+FINALITY_MARGIN_S = 5
+"""For a zk-node to sum, prove and post once the accepted set is final."""
+
 
 @dataclass(frozen=True)
 class OrderOptions:
@@ -91,6 +94,26 @@ def parse_phases(text: str) -> Durations:
     return Durations(*map(int, parts))
 
 
+def require_time_to_finalise(durations: Durations, lag_s: int) -> None:
+    """Refuse an Aggregate phase in which honest zk-nodes could not deliver, for which they would be slashed.
+
+    A zk-node releases its sum only once the accepted set is final. The lag was measured at one moment; on a
+    chain that finalises in epochs it may be half as long again at another.
+
+    Raises
+    ------
+    InvalidParameter
+        The phase is too short for this chain.
+    """
+    needed_s = lag_s + lag_s // 2 + FINALITY_MARGIN_S
+    if lag_s and durations.aggregate < needed_s:
+        raise InvalidParameter(
+            f"{durations.aggregate} s to aggregate are too few: blocks become final after {lag_s} s here",
+            field="phases",
+            hint=f"give the aggregate phase at least {needed_s} seconds",
+        )
+
+
 def submit_job(
     network: Path,
     identity: Path,
@@ -107,6 +130,7 @@ def submit_job(
     order = order_of(options, source)
     where, keys = Network.load(network), Identity.load(identity)
     ledger = where.connect(keys.account, stop)
+    require_time_to_finalise(order.durations, ledger.connection.finality_lag_s())
     _require_committee(ledger, order.committee, wait_s, stop)
     key = new_job_key_file(job_key)
     return ModelOwnerRole(ledger, where.open_store(), keys, output).submit(source.bundle, order, key)

@@ -161,6 +161,16 @@ class Connection:
 
         return self._ask(read)
 
+    def finality_lag_s(self) -> int:
+        """Return by how many seconds the last finalised block is older than the latest one, as of now.
+
+        0 where every block is final at once. On a chain that finalises in epochs it grows and falls within
+        each; a young chain that has not finalised anything counts from its first block.
+        """
+        final = self.finalized_block()
+        times = [self._ask(partial(self._web3.eth.get_block, at))["timestamp"] for at in (final, "latest")]
+        return max(0, int(times[1]) - int(times[0]))
+
     def timestamp(self) -> int:
         """Return the chain time that a transaction sent now would meet, in seconds since the epoch."""
         return int(self._ask(lambda: self._web3.eth.get_block("pending"))["timestamp"])

@@ -15,6 +15,7 @@ from zkpfl.crypto.transcript import Context
 from zkpfl.errors import (
     InvalidEncoding,
     InvalidInput,
+    InvalidParameter,
     JobFailed,
     LedgerError,
     NotDelivered,
@@ -71,6 +72,13 @@ class JobReader:
     def round(self, number: int, *, finalized: bool = False) -> Round:
         """A round as the ledger has it now, or in the last finalised block."""
         return self._ledger.round(self.job_id, number, finalized=finalized)
+
+    def final_round(self, number: int) -> Round | None:
+        """A round as the last finalised block has it; None as long as no finalised block has it."""
+        try:
+            return self.round(number, finalized=True)
+        except InvalidParameter:
+            return None
 
     @cached_property
     def manifest(self) -> JobManifest:

@@ -150,8 +150,8 @@ class NodeDuty:
         if round_.phase is Phase.CHECK and not round_.reported & own:
             self._check(state)
         elif round_.phase is Phase.AGGREGATE and round_.quorum & own and not round_.delivered & own:
-            final = self._reader.round(job.current_round, finalized=True)
-            if final.phase is Phase.AGGREGATE:
+            final = self._reader.final_round(job.current_round)
+            if final is not None and final.phase is Phase.AGGREGATE:
                 self._release(state, final)
         elif round_.phase is Phase.ATTEST:
             self._attest(state, round_)

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from zkpfl.cli.ordering import OrderOptions, order_of, parse_phases
+from zkpfl.cli.ordering import OrderOptions, order_of, parse_phases, require_time_to_finalise
 from zkpfl.cli.sources import ModelSource, model_source
 from zkpfl.errors import InvalidParameter
 from zkpfl.ledger.records import MPC, Durations
@@ -46,3 +46,12 @@ def test_a_bundle_file_says_neither(model: ModelSource, field: str) -> None:
 def test_no_phases(text: str) -> None:
     with pytest.raises(InvalidParameter):
         parse_phases(text)
+
+
+def test_the_aggregate_phase_outlasts_finality() -> None:
+    durations = parse_phases("60,20,10,20,10,20")
+    for lag_s in (0, 10):
+        require_time_to_finalise(durations, lag_s)
+    with pytest.raises(InvalidParameter, match="at least 21 seconds"):
+        require_time_to_finalise(durations, 11)
+    require_time_to_finalise(parse_phases("60,20,10,1,10,20"), 0)  # every block is final at once
