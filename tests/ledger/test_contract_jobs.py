@@ -84,6 +84,16 @@ def test_a_node_slashed_below_the_minimum_gets_no_new_job(world: World) -> None:
     world.nodes.pop(0)
 
 
+def test_an_owner_is_no_trainer_of_its_own_job(world: World) -> None:
+    owner = world.trainers[0]
+    committee = [node.account for node in world.nodes[:3]]
+    job = owner.create_job(world.terms(), committee, FEE)
+    with refused("own_job"):
+        owner.join(job)
+    world.trainers[1].join(job)
+    owner.cancel_job(job)
+
+
 def test_joining_is_for_trainers_once_and_in_time(world: World) -> None:
     job = world.create()
     for stranger in (world.owner, world.nodes[0]):

@@ -396,6 +396,7 @@ def grant_keys(
 def join(job: uint256):
     self._require(self.account[msg.sender].role == TRAINER, "not_a_trainer")
     self._require(self.account[msg.sender].withdrawable_at == 0, "unstaking")
+    self._require(self._jobs[job].owner != msg.sender, "own_job")
     self._require(self._jobs[job].status == RECRUITING, "not_recruiting")
     self._require(block.timestamp < self._jobs[job].join_deadline, "deadline_passed")
     self._require(self._number[job][msg.sender] == 0, "already_joined")
