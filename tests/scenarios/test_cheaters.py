@@ -10,7 +10,7 @@ import pytest
 from tests.scenarios.round_parties import CONTENT_ID, MemoryJournal, Parties, decode, deliver, updates
 from zkpfl.crypto.merkle import hash_blob, merkle_root, share_root
 from zkpfl.crypto.proofs import aggregation
-from zkpfl.crypto.scalars import ORDER
+from zkpfl.crypto.scalars import ORDER, from_int
 from zkpfl.crypto.sealing import open_from, seal_to
 from zkpfl.errors import (
     BadAggregateShare,
@@ -124,9 +124,14 @@ def truncated_plaintext(p: Parties, plan: RoundPlan, s: PreparedSubmission) -> t
 
 
 def non_canonical_scalar(p: Parties, plan: RoundPlan, s: PreparedSubmission) -> tuple[SealedShare, bytes]:
-    plaintext = bytearray(encode_matrix(shifted_rows(p, plan, s)))
-    plaintext[1:33] = (int.from_bytes(plaintext[1:33], "big") % 2**200 + ORDER).to_bytes(32, "big")
-    return reseal(p, plan, s, bytes(plaintext)), s.commitments
+    """A scalar under the signed root spelled as itself plus r: only strict decoding tells the two apart."""
+    rows = shifted_rows(p, plan, s)
+    rows[0, 5] = from_int([7])[0]
+    plaintext = bytearray(encode_matrix(rows))
+    start = 1 + 5 * 32
+    assert plaintext[start : start + 32] == (7).to_bytes(32, "big")
+    plaintext[start : start + 32] = (7 + ORDER).to_bytes(32, "big")
+    return reseal(p, plan, s, bytes(plaintext), share_root(rows)), s.commitments
 
 
 def rows_not_under_the_root(p: Parties, plan: RoundPlan, s: PreparedSubmission) -> tuple[SealedShare, bytes]:
@@ -146,6 +151,7 @@ def swapped_commitments(_p: Parties, _plan: RoundPlan, s: PreparedSubmission) ->
 
 
 def point_outside_subgroup(p: Parties, plan: RoundPlan, s: PreparedSubmission) -> tuple[SealedShare, bytes]:
+    """The trainer signs the Merkle root over the bytes as they are: only the subgroup check refuses them."""
     # x = 4 is on the curve and not in the subgroup of prime order
     commitments = (b"\x80" + bytes(46) + b"\x04") + s.commitments[48:]
     message, root = s.shares[MATRIX_NODE - 1].signed.message, merkle_root(commitments, 48)
@@ -153,21 +159,21 @@ def point_outside_subgroup(p: Parties, plan: RoundPlan, s: PreparedSubmission) -
     return SealedShare(signed, s.shares[MATRIX_NODE - 1].blob), commitments
 
 
-NOT_DELIVERED = [
-    truncated_blob,
-    truncated_plaintext,
-    non_canonical_scalar,
-    rows_not_under_the_root,
-    seed_for_a_matrix_node,
-    missing_commitment,
-    swapped_commitments,
-    point_outside_subgroup,
+NOT_DELIVERED: list[tuple[Tamper, str]] = [
+    (truncated_blob, "the sealed share is not the signed one"),
+    (truncated_plaintext, "bytes"),
+    (non_canonical_scalar, "is not below the group order"),
+    (rows_not_under_the_root, "rows do not yield the share root"),
+    (seed_for_a_matrix_node, "kind"),
+    (missing_commitment, "expected"),
+    (swapped_commitments, "points do not yield the commitment root"),
+    (point_outside_subgroup, "subgroup"),
 ]
 
 
-@pytest.mark.parametrize("tamper", NOT_DELIVERED, ids=lambda function: function.__name__)
+@pytest.mark.parametrize(("tamper", "why"), NOT_DELIVERED, ids=lambda v: getattr(v, "__name__", ""))
 def test_bytes_that_do_not_yield_what_was_signed_are_refused(
-    parties: Parties, plan: RoundPlan, tamper: Tamper
+    parties: Parties, plan: RoundPlan, tamper: Tamper, why: str
 ) -> None:
     submission = parties.submit(plan, 0, updates(1)[0])
     share, commitments = tamper(parties, plan, submission)
@@ -175,6 +181,7 @@ def test_bytes_that_do_not_yield_what_was_signed_are_refused(
     with pytest.raises(NotDelivered) as caught:
         node.receive_share(share.signed, commitments, share.blob)
     assert caught.value.party == "trainer 0"
+    assert why in caught.value.message
     deliver(submission, [node])  # the honest share is still welcome
     assert node.report({0: submission.commitment_root}).accepted == 1
 
@@ -188,8 +195,9 @@ def test_replays_and_misdirected_shares_are_refused(parties: Parties, plan: Roun
         "another node": parties.node_round(plan, 2),
     }
     for node in elsewhere.values():
-        with pytest.raises(WrongContext):
+        with pytest.raises(WrongContext) as caught:
             node.receive_share(share.signed, submission.commitments, share.blob)
+        assert caught.value.party == f"trainer 0x{parties.trainers[0].address.hex()}"
 
 
 def test_another_trainers_name_or_a_stranger_is_refused(parties: Parties, plan: RoundPlan) -> None:
@@ -205,20 +213,44 @@ def test_another_trainers_name_or_a_stranger_is_refused(parties: Parties, plan: 
 
 
 def test_floods_of_shares_are_refused(parties: Parties, plan: RoundPlan) -> None:
+    """Attempts count, whatever they bring; what its trainer did not sign does not, and storage needs none."""
     submission = parties.submit(plan, 0, updates(1)[0])
-    node = parties.node_round(plan, 1)
+    share, node = submission.shares[0], parties.node_round(plan, 1)
+    forged = replace(share.signed, signature=bytes(65))
     for _ in range(MAX_UPLOADS):
-        deliver(submission, [node])
+        with pytest.raises(BadSignature, match="trainer 0"):
+            node.admit(forged)
+        node.admit(share.signed)
+        with pytest.raises(NotDelivered):
+            node.receive_share(share.signed, submission.commitments, share.blob[:-1])
     with pytest.raises(NotAuthorized, match="trainer 0"):
-        deliver(submission, [node])
+        node.admit(share.signed)
+    deliver(submission, [node])  # the zk-node takes it from storage
     assert node.report({0: submission.commitment_root}).accepted == 1
+
+
+def test_storage_must_have_what_was_streamed(parties: Parties, plan: RoundPlan) -> None:
+    """Else a trainer is accepted for what it streamed, and an audit finds another share or signature."""
+    submission = parties.submit(plan, 0, updates(1)[0])
+    share, node = submission.shares[0], parties.node_round(plan, 1)
+    deliver(submission, [node])
+    node.require_same(0, share.signed, submission.commitments, share.blob)
+    other = replace(share.signed.message, share_root=bytes(32)).sign(MessageKind.SHARE, parties.trainers[0])
+    for signed, commitments, blob, error in (
+        (other, submission.commitments, share.blob, NotDelivered),
+        (replace(share.signed, signature=bytes(65)), submission.commitments, share.blob, BadSignature),
+        (share.signed, submission.commitments[:-48], share.blob, NotDelivered),
+        (share.signed, submission.commitments, share.blob[:-1], NotDelivered),
+    ):
+        with pytest.raises(error, match="trainer 0"):
+            node.require_same(0, signed, commitments, blob)
 
 
 def test_receipt_cannot_pass_as_a_share(parties: Parties, plan: RoundPlan) -> None:
     submission = parties.submit(plan, 0, updates(1)[0])
     node = parties.node_round(plan, 1)
     (receipt,) = deliver(submission, [node])
-    with pytest.raises(WrongContext):
+    with pytest.raises(WrongContext, match="trainer 0"):
         node.receive_share(receipt, submission.commitments, submission.shares[0].blob)
 
 

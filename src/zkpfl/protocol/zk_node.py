@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from zkpfl.crypto.merkle import hash_blob, keccak256, share_root
+from zkpfl.crypto.merkle import hash_blob, share_root
 from zkpfl.crypto.proofs import aggregation
 from zkpfl.crypto.scalars import Scalars
 from zkpfl.crypto.sealing import EncryptionKey, seal_to
 from zkpfl.crypto.signatures import AccountKey
 from zkpfl.crypto.transcript import Context
 from zkpfl.errors import NotAuthorized, NotDelivered, ProtocolFault, WrongContext
-from zkpfl.protocol.aggregate import PublicAggregate, require_roots
+from zkpfl.protocol.aggregate import PublicAggregate, require_commitments, require_roots
 from zkpfl.protocol.manifests import AggregateManifest
 from zkpfl.protocol.messages import MessageKind, ShareMessage, SignedMessage
 from zkpfl.protocol.plan import RoundPlan, bitmap_of
@@ -20,7 +20,7 @@ from zkpfl.protocol.received import OpenedShare, ReceivedShares, ShareArchive
 from zkpfl.protocol.shares import encode_matrix
 
 MAX_UPLOADS = 8
-"""Uploads of one trainer in one round; each may replace the one before, and each is kept in storage."""
+"""Uploads of one trainer in one round, whatever becomes of them: each may cost a check of all its points."""
 
 
 class ReleaseJournal(Protocol):
@@ -118,6 +118,9 @@ class NodeRound:
     def admit(self, signed: SignedMessage) -> int:
         """Number of the trainer who sends a share, from its signed message alone, before any of its bytes.
 
+        Counts as one of the trainer's uploads; what the trainer did not sign is refused uncounted, so nobody
+        else can use them up. What lies in storage needs no upload.
+
         Raises
         ------
         WrongContext
@@ -127,6 +130,14 @@ class NodeRound:
         BadSignature
             Not signed by the trainer that it names.
         """
+        trainer = self._require_admissible(signed)
+        if self._uploads.get(trainer, 0) >= MAX_UPLOADS:
+            text = f"sent {MAX_UPLOADS} shares in this round already"
+            raise NotAuthorized(text, party=f"trainer {trainer}", field="round")
+        self._uploads[trainer] = self._uploads.get(trainer, 0) + 1
+        return trainer
+
+    def _require_admissible(self, signed: SignedMessage) -> int:
         trainer = self._require_addressed(signed.message)
         party = f"trainer {trainer}"
         if self._verdict is not None:
@@ -135,9 +146,6 @@ class NodeRound:
         if signed.kind is not MessageKind.SHARE:
             raise WrongContext(f"a {signed.kind.value.lower()} is not a share", party=party, field="kind")
         signed.require_signer(signed.message.trainer, party)
-        if self._uploads.get(trainer, 0) >= MAX_UPLOADS:
-            text = f"sent {MAX_UPLOADS} shares in this round already"
-            raise NotAuthorized(text, party=party, field="round")
         return trainer
 
     def receive_share(self, signed: SignedMessage, commitments: bytes, blob: bytes) -> SignedMessage:
@@ -158,14 +166,14 @@ class NodeRound:
 
         Raises
         ------
-        ProtocolFault
-            As `admit` does.
+        ProtocolFault, NotAuthorized
+            As `admit` does, but for the number of uploads.
         NotDelivered
             Bytes that do not yield what was signed.
         StorageError
             The archive failed: this node's fault.
         """
-        party = f"trainer {self.admit(signed)}"
+        party = f"trainer {self._require_admissible(signed)}"
         return self._received.open(signed, commitments, blob, party)
 
     def take(self, share: OpenedShare) -> SignedMessage:
@@ -178,18 +186,36 @@ class NodeRound:
 
         Raises
         ------
-        ProtocolFault
-            As `admit` does: much may have happened since.
+        ProtocolFault, NotAuthorized
+            As `open_share` does: much may have happened since.
         StorageError
             The archive has lost what this share replaces: this node's fault.
         """
         signed = share.stored.signed
-        trainer = self.admit(signed)
+        trainer = self._require_admissible(signed)
         if self._received.message(trainer) != signed.message:  # else sent again: the receipt was lost
             self._received.take(trainer, share)
             self._public = None
-        self._uploads[trainer] = self._uploads.get(trainer, 0) + 1
         return signed.message.sign(MessageKind.RECEIPT, self._account)
+
+    def require_same(self, trainer: int, signed: SignedMessage, commitments: bytes, blob: bytes) -> None:
+        """Raise unless a trainer whose share is here put the very same into storage.
+
+        Else it would be accepted for what it streamed, and an audit would find something else.
+
+        Parameters
+        ----------
+        trainer
+            Its number.
+        signed, commitments, blob
+            As its submission manifest names them.
+        """
+        party = f"trainer {trainer}"
+        signed.require_signer(self.plan.trainers[trainer], party)
+        message = self._received.message(trainer)
+        if message is None or message != signed.message or hash_blob(blob) != message.blob_hash:
+            raise NotDelivered("storage has another share than was streamed", party=party, field="manifest")
+        require_commitments(self.plan, commitments, message.commitment_root, party=party)
 
     def report(self, submissions: dict[int, bytes]) -> Verdict:
         """Check every received share against the commitments, all at once; later shares are refused.

@@ -24,7 +24,7 @@ from zkpfl.errors import (
 )
 from zkpfl.ledger.client import LedgerClient
 from zkpfl.ledger.records import Job, JobStatus, Phase, Round, Submission
-from zkpfl.protocol.aggregate import PublicAggregate, require_commitments
+from zkpfl.protocol.aggregate import PublicAggregate
 from zkpfl.protocol.messages import SignedMessage
 from zkpfl.protocol.plan import bitmap_of, members_of
 from zkpfl.protocol.zk_node import NodeRound, ReleaseJournal
@@ -184,11 +184,11 @@ class NodeDuty:
         plan, root = state.plan, submission.commitment_root
         manifest = self._reader.submission(plan, trainer, submission.manifest)
         commitments = self._reader.commitments(plan, trainer, manifest)
-        if not state.holds(trainer, root):
-            signed, blob = self._reader.share(plan, trainer, manifest, root, self._node)
-            state.receive_share(signed, commitments, blob)
+        signed, blob = self._reader.share(plan, trainer, manifest, root, self._node)
+        if state.holds(trainer, root):
+            state.require_same(trainer, signed, commitments, blob)
         else:
-            require_commitments(plan, commitments, root, party=f"trainer {trainer}")
+            state.receive_share(signed, commitments, blob)
 
     def _release(self, state: NodeRound, round_: Round) -> None:
         context = state.plan.context
