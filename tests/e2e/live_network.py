@@ -83,7 +83,8 @@ class LiveNetwork:
     def __init__(self, url: str, folder: Path, *, nodes: int = 3) -> None:
         self.url = url
         self.folder = folder
-        self.store = LocalStore(folder / "store")
+        self.store_folder = folder / "store"
+        self.store = LocalStore(self.store_folder)
         self.deployer = Identity.generate(with_bls=False)
         self.treasury = deploy(Connection(url, self.deployer.account))
         self.node_identities = [self._funded(Identity.generate(with_bls=True)) for _ in range(nodes)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import statistics
 import subprocess
 import sys
 import threading
@@ -69,6 +70,21 @@ def test_demo_reaches_its_target_and_everything_was_checked(undisturbed: dict[st
     assert result["rounds"] <= 30
     assert set(result["rewards"]) == HOSPITALS
     assert {"job", "target", "wall_s", "data_dir"} <= set(result)
+
+
+def test_accuracy_on_average_over_five_seeds(undisturbed: dict[str, Any], tmp_path: Path) -> None:
+    results = [undisturbed] + [run_demo(tmp_path / str(seed), "--seed", str(seed)) for seed in range(1, 5)]
+    for result in results:
+        assert result["verified"] is True
+        assert abs(result["accuracy"] - result["baseline_accuracy"]) <= 0.01
+    assert statistics.mean(result["accuracy"] for result in results) >= 0.785
+
+
+def test_digits_of_eight_trainers(tmp_path: Path) -> None:
+    result = run_demo(tmp_path / "data", "--data", "digits", "--trainers", "8")
+    assert result["verified"] is True
+    assert result["accuracy"] >= 0.93
+    assert len(result["rewards"]) == 8
 
 
 def test_killing_a_node_changes_nothing_in_the_model(undisturbed: dict[str, Any], tmp_path: Path) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -22,6 +25,7 @@ from zkpfl.protocol.shares import decode_matrix, encode_matrix
 from zkpfl.protocol.trainer import PreparedSubmission, SealedShare
 from zkpfl.protocol.zk_node import AggregateShare, NodeRound
 from zkpfl.roles import trainer as trainer_role
+from zkpfl.roles.network import Network
 
 FAST = Durations(join=60, collect=8, check=4, aggregate=4, attest=4, score=6)
 
@@ -45,21 +49,25 @@ def reach(network: LiveNetwork, job_id: int, round_number: int, phase: Phase) ->
     return reached
 
 
+STATISTICS, TRAINING = 1, 2
+"""The rounds of `start_job`."""
+
 NODE_DEATHS = [
-    (Phase.COLLECT, 0),
-    (Phase.CHECK, 2),
-    (Phase.AGGREGATE, 0),
-    (Phase.ATTEST, 2),
-    (Phase.SCORE, 1),
+    (STATISTICS, Phase.AGGREGATE, 1),
+    (TRAINING, Phase.COLLECT, 0),
+    (TRAINING, Phase.CHECK, 2),
+    (TRAINING, Phase.AGGREGATE, 0),
+    (TRAINING, Phase.ATTEST, 2),
+    (TRAINING, Phase.SCORE, 1),
 ]
 
 
-@pytest.mark.parametrize(("phase", "node"), NODE_DEATHS, ids=lambda value: getattr(value, "name", value))
+@pytest.mark.parametrize(("number", "phase", "node"), NODE_DEATHS, ids=lambda v: getattr(v, "name", v))
 def test_job_completes_without_a_node_that_dies(
-    network: LiveNetwork, bundle: Bundle, hospitals: list[HospitalSplit], phase: Phase, node: int
+    network: LiveNetwork, bundle: Bundle, hospitals: list[HospitalSplit], number: int, phase: Phase, node: int
 ) -> None:
     job_id = start_job(network, bundle, hospitals[:3], durations=FAST)
-    network.wait_until(reach(network, job_id, 2, phase), 60)
+    network.wait_until(reach(network, job_id, number, phase), 60)
     network.nodes[node].kill()
 
     result = network.finish()
@@ -68,12 +76,22 @@ def test_job_completes_without_a_node_that_dies(
     assert result.job.trained == 1
 
 
-@pytest.mark.parametrize("phase", [Phase.COLLECT, Phase.CHECK, Phase.SCORE], ids=lambda p: p.name)
+TRAINER_DEATHS = [
+    (STATISTICS, Phase.COLLECT),
+    (TRAINING, Phase.COLLECT),
+    (TRAINING, Phase.CHECK),
+    (TRAINING, Phase.AGGREGATE),
+    (TRAINING, Phase.ATTEST),
+    (TRAINING, Phase.SCORE),
+]
+
+
+@pytest.mark.parametrize(("number", "phase"), TRAINER_DEATHS, ids=lambda v: getattr(v, "name", v))
 def test_job_completes_without_a_trainer_that_dies(
-    network: LiveNetwork, bundle: Bundle, hospitals: list[HospitalSplit], phase: Phase
+    network: LiveNetwork, bundle: Bundle, hospitals: list[HospitalSplit], number: int, phase: Phase
 ) -> None:
     job_id = start_job(network, bundle, hospitals[:3], durations=FAST)
-    network.wait_until(reach(network, job_id, 2, phase), 60)
+    network.wait_until(reach(network, job_id, number, phase), 60)
     network.trainers[1].kill()
 
     result = network.finish()
@@ -97,6 +115,58 @@ def test_node_that_restarts_goes_on_where_it_was(
     assert result.job.failures == 0
     last = network.treasury.round(job_id, result.job.current_round)
     assert last.delivered >> 1 & 1, "the restarted node delivers again"
+
+
+DIES_BEFORE_IT_POSTS = """
+import os, signal, sys
+from zkpfl.cli.app import run
+from zkpfl.ledger.client import LedgerClient
+LedgerClient.post_aggregate = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+run(sys.argv[1:])
+"""
+
+
+def serve_as_process(network: LiveNetwork, index: int, *start: str) -> subprocess.Popen[bytes]:
+    """A zk-node of the network as a process of its own, where its thread served before."""
+    identity = network.node_identities[index]
+    keys, place = network.folder / "node.json", network.folder / "network.json"
+    if not keys.exists():
+        identity.save(keys)
+        chain_id, contract = network.treasury.chain_id, network.treasury.contract
+        Network(network.url, chain_id, contract, network.store_folder).save(place)
+    record = network.treasury.node(identity.account.address)
+    assert record is not None
+    options = {
+        "--network": place,
+        "--identity": keys,
+        "--data-dir": network.folder / "process",
+        "--port": record.endpoint.rsplit(":", 1)[1],
+    }
+    words = [str(word) for option in options.items() for word in option]
+    return subprocess.Popen([sys.executable, *start, "node", "serve", *words], stdout=subprocess.DEVNULL)
+
+
+def test_node_killed_between_its_record_and_its_post_delivers_when_it_is_back(
+    network: LiveNetwork, bundle: Bundle, hospitals: list[HospitalSplit]
+) -> None:
+    """SIGKILL, no stop in order: the record of the release is on disk, the release not on the ledger."""
+    network.nodes[1].kill()
+    patient = Durations(join=60, collect=30, check=30, aggregate=60, attest=30, score=30)
+    with serve_as_process(network, 1, "-c", DIES_BEFORE_IT_POSTS) as dying:
+        job_id = start_job(network, bundle, hospitals[:2], durations=patient)
+        assert dying.wait(90) == -signal.SIGKILL
+    first = network.treasury.round(job_id, STATISTICS)
+    assert (first.phase, first.delivered >> 1 & 1) == (Phase.AGGREGATE, 0)
+    assert first.quorum >> 1 & 1
+    with serve_as_process(network, 1, "-m", "zkpfl") as restarted:
+        try:
+            result = network.finish()
+        finally:
+            restarted.terminate()
+
+    assert (result.job.status, result.job.failures) == (JobStatus.DONE, 0)
+    for number in (STATISTICS, TRAINING):
+        assert network.treasury.round(job_id, number).delivered >> 1 & 1
 
 
 def test_too_few_nodes_fail_the_job_and_refund(
