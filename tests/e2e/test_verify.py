@@ -59,6 +59,7 @@ def finished(
         result = live.finish()
         live.close()
         assert result.job.status is JobStatus.DONE
+        (folder / "model.safetensors").write_bytes(result.checkpoint)
     return folder
 
 
@@ -89,13 +90,20 @@ def test_one_flipped_byte_anywhere_fails(finished: Path, tmp_path: Path, seed: i
     folder = Path(shutil.copytree(finished, tmp_path / "data"))
     blocks = sorted((folder / "store" / "blocks").rglob("b*"))
     key = load_job_key(folder / KEY)
-    for path in [rng.choice(blocks), folder / "ledger" / "chain.db", folder / "ledger" / "chain.db"]:
+    chain, others = folder / "ledger" / "chain.db", [folder / "network.json", folder / "model.safetensors"]
+    for path in [rng.choice(blocks), chain, chain, *others]:
         original = path.read_bytes()
         damaged = bytearray(original)
-        damaged[rng.randrange(100, len(damaged)) if len(damaged) > 100 else 0] ^= 1 << rng.randrange(8)
+        damaged[rng.randrange(len(damaged))] ^= 1 << rng.randrange(8)
         path.write_bytes(damaged)
         report = audit(folder, job_key=key)
         assert any(path.name in c.place or c.place.startswith("row") for c in report.failures), (
             report.failures
         )
         path.write_bytes(original)
+
+
+def test_what_a_crashed_writer_left_fails(finished: Path, tmp_path: Path) -> None:
+    folder = Path(shutil.copytree(finished, tmp_path / "data"))
+    (folder / "store" / "unfinished" / "litter").write_bytes(b"half a block")
+    assert [check.place for check in audit(folder).failures] == ["unfinished/litter"]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from zkpfl.errors import InvalidParameter, Unavailable
-from zkpfl.ledger.journal import TABLE, compact
+from zkpfl.ledger.journal import APPLICATION_AT, TABLE, compact, mark_compacted
 
 _SIDE_FILES = ("-wal", "-journal")
 _WAL_HEADER_BYTES, _FRAME_HEADER_BYTES = 32, 24
@@ -20,10 +20,8 @@ _WAL_HEADER_BYTES, _FRAME_HEADER_BYTES = 32, 24
 _HEADER_BYTES = 100
 _FORMATS = slice(18, 20)
 _CHANGES, _CHANGES_AGAIN = slice(24, 28), slice(92, 96)
-_APPLICATION = slice(68, 72)
-_WRITER = slice(96, 100)
-_FREE = (_FORMATS, _CHANGES, _CHANGES_AGAIN, _WRITER)
-"""What the rows do not decide: the journal mode, how often the file was written, and by which SQLite."""
+_FREE = (_FORMATS, _CHANGES, _CHANGES_AGAIN)
+"""What the rows do not decide, and so stands there twice: the journal mode, how often it was written."""
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ def is_compacted(path: Path) -> bool:
     if log.is_file() and log.stat().st_size:
         return False
     with path.open("rb") as file:
-        return file.read(_HEADER_BYTES)[_APPLICATION] != bytes(4)
+        return file.read(_HEADER_BYTES)[APPLICATION_AT] != bytes(4)
 
 
 def byte_differences(path: Path, rows: Mapping[bytes, bytes]) -> Iterator[Difference]:
@@ -88,7 +86,7 @@ def byte_differences(path: Path, rows: Mapping[bytes, bytes]) -> Iterator[Differ
     recorded, expected = bytearray(path.read_bytes()), bytearray(_file_of(rows))
     counters_agree = recorded[_CHANGES] == recorded[_CHANGES_AGAIN]
     formats = bytes(recorded[_FORMATS])
-    if not counters_agree or formats not in (b"\1\1", b"\2\2") or not _is_version(bytes(recorded[_WRITER])):
+    if not counters_agree or formats not in (b"\1\1", b"\2\2"):
         yield Difference(f"{path.name}: byte {_FORMATS.start}", "the file's header is damaged")
     for free in _FREE:
         recorded[free] = expected[free]
@@ -101,11 +99,6 @@ def byte_differences(path: Path, rows: Mapping[bytes, bytes]) -> Iterator[Differ
         yield Difference(f"{path.name}: byte {wrong}", "is not what the rows give")
 
 
-def _is_version(encoded: bytes) -> bool:
-    """SQLite numbers version 3.x.y as 3,00x,00y, and x has two digits for a long time to come."""
-    return 3_000_000 <= int.from_bytes(encoded, "big") < 3_100_000
-
-
 def _file_of(rows: Mapping[bytes, bytes]) -> bytes:
     with tempfile.TemporaryDirectory(prefix="zkpfl-audit-") as folder:
         path = Path(folder) / "chain"
@@ -116,6 +109,7 @@ def _file_of(rows: Mapping[bytes, bytes]) -> bytes:
             database.executemany("INSERT INTO kv VALUES (?, ?)", sorted(rows.items()))
             database.execute("COMMIT")
             compact(database)
+        mark_compacted(path)
         return path.read_bytes()
 
 

@@ -13,18 +13,35 @@ from zkpfl.errors import Unavailable
 _CACHE_ENTRIES = 200_000
 
 TABLE = "CREATE TABLE kv (k BLOB PRIMARY KEY, v BLOB NOT NULL) WITHOUT ROWID"
-COMPACTED = 0x7A6B5046
+COMPACTED = bytes.fromhex("7a6b5046")
 """Application id of a file that was closed in order: its bytes follow from its rows alone."""
+
+WRITER = (3_000_000).to_bytes(4, "big")
+"""Stands in such a file for the version of SQLite that wrote it, which the rows do not tell."""
+
+# Places in the header of a SQLite file (https://sqlite.org/fileformat2.html)
+APPLICATION_AT = slice(68, 72)
+WRITER_AT = slice(96, 100)
 
 
 def compact(database: sqlite3.Connection) -> None:
-    """Lay a chain's database out anew, so that its rows decide every byte of the file but the counters.
+    """Lay a chain's database out anew, so that after `mark_compacted` its rows decide all but the counters.
 
     Pages otherwise keep unused bytes of any content, which nothing that checks rows would ever look at.
     """
     database.execute("VACUUM")
-    database.execute(f"PRAGMA application_id = {COMPACTED}")
     database.execute("PRAGMA schema_version = 1")
+
+
+def mark_compacted(path: Path) -> None:
+    """Mark a compacted file that no connection has open any more."""
+    start = APPLICATION_AT.start
+    with path.open("r+b") as file:
+        file.seek(start)
+        header = bytearray(file.read(WRITER_AT.stop - start))
+        header[: len(COMPACTED)], header[-len(WRITER) :] = COMPACTED, WRITER
+        file.seek(start)
+        file.write(header)  # one write: whoever kills this process finds both or neither
 
 
 class Journal(BaseDB):
@@ -44,6 +61,7 @@ class Journal(BaseDB):
     def __init__(self, path: Path) -> None:
         self._cache: dict[bytes, bytes] = {}
         self._changes: dict[bytes, bytes | None] = {}
+        self._path = path
         try:
             self._db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
             try:
@@ -131,7 +149,12 @@ class Journal(BaseDB):
 
     def close(self) -> None:
         """Release the file, compacted; uncommitted changes are lost."""
+        compacted = False
         # A file that cannot be compacted, on a full disk say, is as good a chain.
         with contextlib.suppress(sqlite3.Error):
             compact(self._db)
+            compacted = self._path.is_file()  # not a chain in memory
         self._db.close()
+        if compacted:
+            with contextlib.suppress(OSError):
+                mark_compacted(self._path)

@@ -82,11 +82,8 @@ def audit_store(root: Path, findings: Findings, progress: Progress) -> None:
         progress("storage", number, len(paths))
     for stray in sorted(entry.name for entry in root.iterdir() if entry.name not in _FOLDERS):
         findings.failed(CHECK, stray, "does not belong into a block store")
-    unfinished = sum(1 for _ in _files(root / "unfinished"))
-    if unfinished:
-        findings.passed(
-            CHECK, "unfinished", f"{unfinished} blocks were never finished; nothing refers to them"
-        )
+    for path in sorted(_files(root / "unfinished")):
+        findings.failed(CHECK, str(path.relative_to(root)), "was never finished: a writer crashed")
 
 
 def _files(folder: Path) -> Iterator[Path]:

@@ -7,12 +7,14 @@ trained again from the decoded sums too.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from zkpfl import strict_json
 from zkpfl.crypto.sealing import member_key
-from zkpfl.errors import InvalidParameter
+from zkpfl.errors import InvalidParameter, WrongContext
 from zkpfl.ledger.client import LedgerClient
 from zkpfl.ledger.in_process import InProcessConnection
 from zkpfl.ledger.records import Job
@@ -27,6 +29,7 @@ from zkpfl.roles.network import Network
 from zkpfl.storage.store import Store
 
 NETWORK_FILE = "network.json"
+MODEL_FILE = "model.safetensors"
 CHAIN_FILE = Path("ledger", "chain.db")
 
 
@@ -37,7 +40,7 @@ def audit(
     job_key: bytes | None = None,
     progress: Progress = lambda _stage, _done, _total: None,
 ) -> AuditReport:
-    """Audit a data folder: ``network.json``, the embedded ledger's ``ledger/chain.db``, and the store.
+    """Audit a data folder: ``network.json``, the embedded ledger's ``ledger/chain.db``, the store, the model.
 
     Parameters
     ----------
@@ -66,10 +69,12 @@ def audit(
     findings = Findings()
     network = None
     with findings.check("network_file", NETWORK_FILE):
-        network = _load_network(data_dir / NETWORK_FILE)
+        network = Network.load(data_dir / NETWORK_FILE)
     if network is None:
         findings.not_checked.append("everything else: the network file does not tell chain and contract")
         return findings.report()
+    as_written = _is_as_written(data_dir / NETWORK_FILE, network)
+    findings.require("network_digest", NETWORK_FILE, as_written, "is not as it was written")
     audit_store(network.store, findings, progress)
     chain = audit_chain(data_dir / CHAIN_FILE, network.chain_id, findings, progress)
     if chain is None:
@@ -77,17 +82,15 @@ def audit(
         return findings.report()
     with chain:
         _audit_contract(chain, network, jobs, job_key, findings, progress)
+        _audit_model_file(data_dir / MODEL_FILE, chain, network, findings)
     return findings.report()
 
 
-def _load_network(path: Path) -> Network:
-    """Read a network file as `Network.save` writes it; of its URL only the kind can be judged."""
-    network, data = Network.load(path), path.read_bytes()
+def _is_as_written(path: Path, network: Network) -> bool:
+    """Whether a network file is, byte for byte, what `Network.save` wrote: no chain tells its URL."""
+    data = path.read_bytes()
     value = strict_json.parse(data, field="network file", max_size_bytes=len(data))
-    schemes = ("http://", "https://")
-    if value["version"] != 1 or strict_json.dump(value) != data or not network.ledger_url.startswith(schemes):
-        raise InvalidParameter("is not as it was written", field="network file")
-    return network
+    return replace(network, store=Path(str(value["store"]))).to_bytes() == data
 
 
 def _audit_contract(
@@ -114,6 +117,17 @@ def _audit_contract(
         findings.failed(
             "contract", f"contract 0x{network.contract.hex()}", f"its answers make no sense: {error}"
         )
+
+
+def _audit_model_file(path: Path, chain: RepeatedLedger, network: Network, findings: Findings) -> None:
+    """Check that the model that the owner wrote out, if it is here, is the last checkpoint of a job."""
+    if not path.is_file():
+        return
+    with findings.check("model_file", path.name):
+        ledger = LedgerClient(InProcessConnection(chain), network.contract)
+        checkpoints = {ledger.job(number).checkpoint for number in range(1, ledger.job_count() + 1)}
+        if hashlib.sha256(path.read_bytes()).digest() not in checkpoints:
+            raise WrongContext("is not the last checkpoint of any job", party="owner", field="checkpoint")
 
 
 def _chosen(jobs: Sequence[int] | None, numbers: range, findings: Findings) -> list[int]:

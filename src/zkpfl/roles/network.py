@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +17,7 @@ from zkpfl.storage.local import LocalStore
 from zkpfl.storage.store import Store
 
 _MAX_FILE_BYTES = 64 * 1024
-_KEYS = {"version", "ledger_url", "chain_id", "contract", "store"}
+_KEYS = {"version", "ledger_url", "chain_id", "contract", "store", "digest"}
 
 
 @dataclass(frozen=True)
@@ -42,14 +43,19 @@ class Network:
 
     def save(self, path: Path) -> None:
         """Write the network file; a relative store folder is kept relative to the file."""
-        value = {
+        path.write_bytes(self.to_bytes())
+
+    def to_bytes(self) -> bytes:
+        """Encode as canonical JSON; ``digest``, the SHA-256 of the other members, is for an audit."""
+        value: dict[str, str | int] = {
             "version": 1,
             "ledger_url": self.ledger_url,
             "chain_id": self.chain_id,
             "contract": self.contract.hex(),
             "store": str(self.store),
         }
-        path.write_bytes(strict_json.dump(value))
+        digest = hashlib.sha256(strict_json.dump(value)).hexdigest()
+        return strict_json.dump({**value, "digest": digest})
 
     @classmethod
     def load(cls, path: Path) -> Self:

@@ -240,6 +240,8 @@ def test_flipped_byte_of_the_contract_address_is_named(copy: Path) -> None:
         (":", ": "),
         ("31337", "31336"),
         ("store", "stora"),
+        ("8545", "8544"),
+        ("127.0.0.1", "127.0.0.3"),
     ],
 )
 def test_damaged_network_file_is_named(copy: Path, old: str, new: str) -> None:
