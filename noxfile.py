@@ -1,11 +1,13 @@
 """The checks, one session each; `.ci/run` calls all. They use the environment that `make setup` made."""
 
+import shutil
+import sysconfig
 from pathlib import Path
 
 import nox
 
 nox.options.default_venv_backend = "none"
-nox.options.sessions = ["lint", "types", "layers", "native", "tests", "slow", "anvil", "demo"]
+nox.options.sessions = ["lint", "types", "layers", "native", "tests", "wheel", "slow", "anvil", "demo"]
 nox.options.stop_on_first_error = True
 
 STUB_ALLOWLIST = "cpp/bindings/stubtest-allowlist.txt"
@@ -57,6 +59,35 @@ def native(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Everything that `make test` runs."""
     session.run("make", "test", external=True)
+
+
+WHEEL_WORKS = """
+import pathlib, sys, zkpfl
+assert pathlib.Path(zkpfl.__file__).is_relative_to(sys.prefix), zkpfl.__file__
+from zkpfl import _core
+from zkpfl.ledger.contracts import compiled
+from zkpfl.rpc._pb import zk_node_pb2
+assert _core.keccak256(b"") and compiled("zkpfl").bytecode and zk_node_pb2.DESCRIPTOR
+"""
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """A wheel, installed where the source is not: it must carry the native module, stubs and contracts."""
+    folder = Path(session.create_tmp()).resolve() / "wheel"
+    shutil.rmtree(folder, ignore_errors=True)
+    session.run("pip", "wheel", "--quiet", ".", "--no-deps", "--no-build-isolation", "-w", str(folder))
+    session.run("python", "-m", "venv", str(folder / "venv"))
+    python = str(folder / "venv" / "bin" / "python")
+    (built,) = folder.glob("zkpfl-*.whl")
+    session.run(python, "-m", "pip", "install", "--quiet", "--no-deps", str(built), external=True)
+    # The dependencies of this environment, after the new one's own packages. What is installed here in
+    # editable form stays out: path files found on the way are not followed.
+    (site,) = (folder / "venv").glob("lib/python*/site-packages")
+    (site / "dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    session.chdir(folder)
+    session.run(str(folder / "venv" / "bin" / "zkpfl"), "--version", external=True)
+    session.run(python, "-c", WHEEL_WORKS, external=True)
 
 
 @nox.session

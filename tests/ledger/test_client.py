@@ -113,7 +113,7 @@ def test_the_client_approves_what_it_must_and_no_more(world: World) -> None:
     owner.create_job(world.terms(), committee, FEE)
     assert owner.token.allowance(owner.account, owner.contract) == 0
     assert owner.token.balance(owner.account) == 0
-    with refused("insufficient_balance"):
+    with pytest.raises(NotAuthorized, match="holds 0 MPC, 100 MPC are needed"):
         owner.create_job(world.terms(), committee, FEE)
 
 

@@ -8,6 +8,7 @@ import pytest
 from tests.ledger.world import STAKE, UNBONDING_S, World, refused
 
 from zkpfl.crypto.bls import BlsSecretKey, possession_digest, signature_to_ledger
+from zkpfl.errors import NotAuthorized
 from zkpfl.ledger.client import MPC, LedgerClient
 from zkpfl.ledger.events import NodeRegistered, Staked, Unstaked, Unstaking
 
@@ -59,8 +60,12 @@ def test_a_stake_below_the_minimum_is_refused(world: World) -> None:
 
 
 def test_a_stake_that_is_not_there_is_refused(world: World) -> None:
-    with refused("insufficient_balance"):
-        world.party(amount=1).register_trainer(b"e" * 32, STAKE)
+    poor = world.party(amount=1)
+    with pytest.raises(NotAuthorized, match="500 MPC are needed"):
+        poor.register_trainer(b"e" * 32, STAKE)
+    poor.token.approve(poor.contract, STAKE)
+    with refused("insufficient_balance"):  # the contract says so too
+        poor._write(poor._functions.register_trainer(b"e" * 32, STAKE))
 
 
 def test_an_empty_encryption_key_is_refused(world: World) -> None:

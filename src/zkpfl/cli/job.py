@@ -35,7 +35,9 @@ def submit(
         Path,
         typer.Option(metavar="FILE", help="New file for the job's key: whoever has it can read the model."),
     ],
-    model: Annotated[str, typer.Option(metavar="SOURCE", help="heart, digits, or a bundle file.")],
+    model: Annotated[
+        str, typer.Option(metavar="SOURCE", help="heart, digits, stats:COLUMN,…, or a bundle file.")
+    ],
     committee: Annotated[str, typer.Option(metavar="ADDRESS,…", help="Accounts of the zk-nodes.")],
     threshold: Annotated[int, typer.Option(min=2, max=5, help="How many zk-nodes reconstruct a sum.")] = 2,
     rounds: Annotated[

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,12 @@ if TYPE_CHECKING:
     from zkpfl.learning.recipe import Recipe
     from zkpfl.learning.records import Records
 
-DATA_HINT = "heart:HOSPITAL, digits:K/N, csv:FILE:LABEL, npz:FILE or module:function"
+DATA_HINT = "heart:HOSPITAL, digits:K/N[:dirichlet:ALPHA], csv:FILE:LABEL, npz:FILE or module:function"
+
+_NUMBER = "[0-9]{1,4}"
+_DIGITS = re.compile(
+    rf"(?P<part>{_NUMBER})/(?P<parts>{_NUMBER})(?::dirichlet:(?P<alpha>{_NUMBER}(?:\.[0-9]+)?))?"
+)
 
 
 @dataclass(frozen=True)
@@ -78,7 +84,7 @@ class ModelSource:
 
 
 def model_source(text: str, seed: int) -> ModelSource:
-    """Return the model that ``--model`` names: ``heart``, ``digits``, or a bundle file.
+    """Return the model that ``--model`` names: ``heart``, ``digits``, ``stats:COLUMN,…``, or a bundle file.
 
     Raises
     ------
@@ -98,9 +104,13 @@ def model_source(text: str, seed: int) -> ModelSource:
             # The test set does not depend on over how many trainers the rest is spread.
             bundle = digits.digits_bundle(seed, digits.digits(seed, 2).test)
             return ModelSource(bundle, digits.ROUNDS, str(digits.TARGET_ACCURACY))
+    if text.startswith("stats:"):
+        from zkpfl.learning.export import statistics_bundle
+
+        return ModelSource(statistics_bundle(tuple(text.removeprefix("stats:").split(","))), 0, "1")
     from zkpfl.learning.bundle import MAX_BUNDLE_BYTES, Bundle
 
-    path = _existing(Path(text), field="model", hint="heart, digits, or a bundle file")
+    path = _existing(Path(text), field="model", hint="heart, digits, stats:COLUMN,… or a bundle file")
     if path.stat().st_size > MAX_BUNDLE_BYTES:
         raise InvalidParameter(f"{path} is larger than any bundle", field="model")
     return ModelSource(Bundle.from_bytes(path.read_bytes()))
@@ -118,18 +128,24 @@ def _hospital(name: str, seed: int) -> DataSource:
 def _digits(text: str, seed: int) -> DataSource:
     from zkpfl.learning.digits import digits
 
-    part, _, parts = text.partition("/")
-    if not (part.isdecimal() and parts.isdecimal() and 0 <= int(part) < int(parts)):
-        raise InvalidParameter(f"{text!r} is no part", field="data", hint="digits:K/N with K from 0 to N − 1")
-    index, count = int(part), int(parts)
-    return DataSource(lambda _recipe: digits(seed, count).trainers[index], index)
+    match = _DIGITS.fullmatch(text)
+    if not match or int(match["part"]) >= int(match["parts"]):
+        hint = "digits:K/N or digits:K/N:dirichlet:ALPHA, with K from 0 to N − 1"
+        raise InvalidParameter(f"{text!r} is no part", field="data", hint=hint)
+    index, count, alpha = int(match["part"]), int(match["parts"]), match["alpha"]
+    if alpha is None:
+        return DataSource(lambda _recipe: digits(seed, count).trainers[index], index)
+    concentration = float(alpha)
+    return DataSource(
+        lambda _recipe: digits(seed, count, partition="dirichlet", alpha=concentration).trainers[index], index
+    )
 
 
 def _csv(path: str, label: str) -> DataSource:
     from zkpfl.learning.user_data import load_csv
 
     file = _existing(Path(path), field="data", hint=DATA_HINT)
-    return DataSource(lambda recipe: load_csv(file, recipe, label=label))
+    return DataSource(lambda recipe: load_csv(file, recipe, label=None if label == "-" else label))
 
 
 def _npz(path: str) -> DataSource:

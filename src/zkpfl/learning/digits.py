@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,9 +29,7 @@ class DigitsSplit:
     test: Records
 
 
-def digits(
-    seed: int, trainers: int, *, partition: Literal["iid", "dirichlet"] = "iid", alpha: float = 0.5
-) -> DigitsSplit:
+def digits(seed: int, trainers: int, *, partition: str = "iid", alpha: float = 0.5) -> DigitsSplit:
     """Split the 1797 images: 20 % stratified for the common test, the rest over the trainers.
 
     Parameters

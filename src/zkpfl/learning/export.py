@@ -117,6 +117,18 @@ def export_graph(module: nn.Module, example: Tensor) -> tuple[bytes, bytes]:
     return graph, weights
 
 
+def statistics_bundle(columns: tuple[str, ...]) -> Bundle:
+    """Bundle of a job for common statistics alone: the least model over the columns, which nobody trains.
+
+    Raises
+    ------
+    InvalidParameter
+        No columns, or names that a recipe does not take.
+    """
+    recipe = Recipe(features=columns, classes=("0", "1"), clip_norm=1.0, learning_rate=0.1, statistics=True)
+    return bundle_of(mlp(len(columns), (), 2), recipe)
+
+
 def _refuse_tied(module: nn.Module) -> None:
     seen: dict[int, str] = {}
     for name, parameter in module.named_parameters(remove_duplicate=False):

@@ -46,10 +46,11 @@ def load_records(source: str, recipe: Recipe, *, label: str = "label") -> Record
     raise InvalidData(f"{source} is no known kind", field="data", hint=hint)
 
 
-def load_csv(path: Path, recipe: Recipe, *, label: str = "label") -> Records:
+def load_csv(path: Path, recipe: Recipe, *, label: str | None = "label") -> Records:
     """Read a CSV with a header: the columns of the recipe's features, in any order, and a label column.
 
     A label is the name of a class or, where it is none, the number of a class. Other columns are left out.
+    Without a label column (None), as statistics need none, every record is of class 0.
 
     Raises
     ------
@@ -64,10 +65,12 @@ def load_csv(path: Path, recipe: Recipe, *, label: str = "label") -> Records:
         raise InvalidData(f"cannot read {path}: {type(error).__name__}", field="data") from error
     if not rows:
         raise InvalidData(f"{path} is empty", field="data")
-    columns = _columns(rows[0], (*recipe.features, label))
+    columns = _columns(rows[0], (*recipe.features, *([] if label is None else [label])))
     body = [(number, row) for number, row in enumerate(rows[1:], start=2) if row]
     features = [[_cell(row, number, columns, name) for name in recipe.features] for number, row in body]
-    labels = [_label(row, number, columns[label], recipe.classes) for number, row in body]
+    labels = [
+        0 if label is None else _label(row, number, columns[label], recipe.classes) for number, row in body
+    ]
     if not labels:
         raise InvalidData(f"{path} has no records", field="data")
     return Records.checked(features, labels, inputs=len(recipe.features), classes=len(recipe.classes))

@@ -235,6 +235,15 @@ class LedgerClient(LedgerReader):
     # Below: how
 
     def _approve(self, amount: int) -> None:
+        """Let the contract take ``amount``; `NotAuthorized` where this account does not hold it."""
+        balance = self.token.balance(self.account)
+        if balance < amount:
+            raise NotAuthorized(
+                f"holds {balance / MPC:g} MPC, {amount / MPC:g} MPC are needed",
+                party=f"account 0x{self.account.hex()}",
+                field="balance",
+                hint="send it MPC: `zkpfl ledger deploy --fund ADDRESS=AMOUNT` does for a new network",
+            )
         if self.token.allowance(self.account, self.contract) < amount:
             self.token.approve(self.contract, amount)
 

@@ -12,9 +12,9 @@ from zkpfl.errors import InvalidEncoding, LedgerError, ProtocolFault, ZkpflError
 from zkpfl.learning.bundle import Bundle
 from zkpfl.learning.weights import checkpoint_bytes
 from zkpfl.ledger.client import LedgerClient
-from zkpfl.ledger.records import Durations, Job, JobTerms
+from zkpfl.ledger.records import Durations, Job, JobTerms, Phase
 from zkpfl.protocol.manifests import JobManifest
-from zkpfl.roles.events import Reporter, RoleEvent, fault_event
+from zkpfl.roles.events import Reporter, RoleEvent, Value, fault_event
 from zkpfl.roles.identity import Identity
 from zkpfl.roles.job_reader import JobReader, committee_member
 from zkpfl.roles.layouts import statistics_layout, training_layout
@@ -180,6 +180,7 @@ class _OwnerDuty:
         self._member = Member(reader, store, job_key, self._on_fault)
         self._granted: set[bytes] = set()
         self._stored = 0
+        self._told = 0
         self.checkpoint: bytes | None = None
         self.error: ProtocolFault | None = None
 
@@ -192,6 +193,7 @@ class _OwnerDuty:
         if not job.status.ended:
             self._grant(job)
         self._follow(job)
+        self._tell_of_rounds(job)
         advance_if_due(self._ledger, job, patience_s=PATIENCE_S)
         return job.status.ended
 
@@ -206,6 +208,22 @@ class _OwnerDuty:
         else:
             self.error = None
             self._keep_checkpoint(job)
+
+    def _tell_of_rounds(self, job: Job) -> None:
+        """Report each round that has ended since the last look."""
+        while self._told < job.current_round:
+            round_ = self._reader.round(self._told + 1)
+            if round_.phase not in (Phase.CLOSED, Phase.ABORTED):
+                return
+            self._told += 1
+            fields: dict[str, Value] = {
+                "kind": round_.kind.name.lower(),
+                "outcome": "closed" if round_.phase is Phase.CLOSED else "failed",
+                "accepted": round_.accepted.bit_count(),
+                "trainers": len(job.trainers),
+                "accuracy": None if round_.accuracy is None else round_.accuracy / 1e6,
+            }
+            self._report(RoleEvent("round_ended", self._job_id, round_.number, fields))
 
     def _grant(self, job: Job) -> None:
         digests = {}

@@ -47,6 +47,10 @@ def test_a_csv_is_read_by_the_recipe(tmp_path: Path) -> None:
         "digits:3/3",
         "digits:-1/3",
         "digits:a/b",
+        "digits:0/3:dirichlet",
+        "digits:0/3:dirichlet:",
+        "digits:0/3:uneven:1",
+        "digits:0/3:dirichlet:-1",
         "csv:no:y",
         "",
     ],
@@ -80,3 +84,23 @@ def test_no_such_model(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"\x80\x04pickled")
     with pytest.raises(InvalidBundle):
         model_source(str(tmp_path / "x"), 0)
+
+
+def test_a_part_of_digits_that_are_spread_unevenly() -> None:
+    parts = digits(0, 3, partition="dirichlet", alpha=0.5).trainers
+    for number, records in enumerate(parts):
+        source = data_source(f"digits:{number}/3:dirichlet:0.5", 0)
+        assert source.stream == number
+        np.testing.assert_array_equal(source.load(digits_recipe()).features, records.features)
+
+
+def test_statistics_of_ones_own_columns_need_no_model_and_no_label(tmp_path: Path) -> None:
+    model = model_source("stats:age,weight", 0)
+    assert (model.rounds, model.bundle.recipe.statistics) == (0, True)
+    assert model.bundle.recipe.features == ("age", "weight")
+    path = tmp_path / "patients.csv"
+    path.write_text("name,weight,age\nx,70,40\ny,80,50\n")
+    records = data_source(f"csv:{path}:-", 0).load(model.bundle.recipe)
+    assert records.features.tolist() == [[40, 70], [50, 80]]
+    with pytest.raises(InvalidParameter, match="features"):
+        model_source("stats:age,age", 0)

@@ -10,7 +10,7 @@ import typer
 
 from zkpfl.cli import exit_codes
 from zkpfl.cli.decimals import parse_ppm
-from zkpfl.cli.demo.settings import DEFAULT_TRAINERS, DemoData, DemoSettings
+from zkpfl.cli.demo.settings import DEFAULT_TRAINERS, DemoData, DemoSettings, Partition
 from zkpfl.cli.demo.stopwatch import Stopwatch
 from zkpfl.cli.lifeline import stop_on_signals
 from zkpfl.cli.options import Json
@@ -25,6 +25,13 @@ def demo(
     trainers: Annotated[
         int | None, typer.Option(help="How many; by default 4 hospitals, or 8 holders of digits.")
     ] = None,
+    partition: Annotated[
+        Partition, typer.Option(help="How digits are spread over their holders.")
+    ] = Partition.IID,
+    alpha: Annotated[
+        float,
+        typer.Option(min=0.01, max=1000, help="Of a Dirichlet partition: small means unlike."),
+    ] = 0.5,
     seed: Annotated[int, typer.Option(min=0, help="Of data split, model and training.")] = 0,
     rounds: Annotated[int | None, typer.Option(min=1, max=1000, help="Most training rounds.")] = None,
     target: Annotated[
@@ -47,7 +54,9 @@ def demo(
         parse_ppm(target, field="target")
     count = DEFAULT_TRAINERS[data.value] if trainers is None else trainers
     folder = data_dir or Path("zkpfl-demo") / time.strftime("%Y%m%d-%H%M%S")
-    settings = DemoSettings(data, count, seed, rounds, target, nodes, threshold, folder.absolute())
+    settings = DemoSettings(
+        data, count, seed, rounds, target, nodes, threshold, folder.absolute(), partition, alpha
+    )
     stop, output = stop_on_signals(leave_s=0), Output(json)
     from zkpfl.cli.demo.run import run_demo
 

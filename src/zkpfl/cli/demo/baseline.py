@@ -19,4 +19,5 @@ def baseline_accuracy(settings: DemoSettings, bundle: Bundle, rounds: int, targe
 def _records(settings: DemoSettings) -> list[Records]:
     if settings.data is DemoData.HEART:
         return [split.train for split in heart_disease(settings.seed)[: settings.trainers]]
-    return digits(settings.seed, settings.trainers).trainers
+    partition = settings.partition.value
+    return digits(settings.seed, settings.trainers, partition=partition, alpha=settings.alpha).trainers

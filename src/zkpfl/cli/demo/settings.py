@@ -22,6 +22,13 @@ class DemoData(StrEnum):
     DIGITS = "digits"
 
 
+class Partition(StrEnum):
+    """How digits are spread over their holders."""
+
+    IID = "iid"
+    DIRICHLET = "dirichlet"
+
+
 @dataclass(frozen=True)
 class DemoSettings:
     """One demo run.
@@ -40,6 +47,8 @@ class DemoSettings:
         Committee of zk-nodes.
     data_dir
         New or empty folder for everything that the run leaves.
+    partition, alpha
+        How digits are spread; hospitals are what they are.
 
     Raises
     ------
@@ -55,6 +64,8 @@ class DemoSettings:
     nodes: int
     threshold: int
     data_dir: Path
+    partition: Partition = Partition.IID
+    alpha: float = 0.5
 
     def __post_init__(self) -> None:
         Committee(self.nodes, self.threshold)
@@ -63,6 +74,8 @@ class DemoSettings:
             raise InvalidParameter(
                 f"must be 2 to {most} for {self.data.value}, got {self.trainers}", field="trainers"
             )
+        if self.data is DemoData.HEART and self.partition is not Partition.IID:
+            raise InvalidParameter("spreads digits only", field="partition", hint="add --data digits")
         if self.data_dir.exists() and (not self.data_dir.is_dir() or any(self.data_dir.iterdir())):
             hint = "choose a new folder: a ledger is never overwritten"
             raise InvalidParameter(f"{self.data_dir} is not an empty folder", field="data_dir", hint=hint)
@@ -83,4 +96,5 @@ class DemoSettings:
         """What trainer ``number`` gets as ``--data``."""
         if self.data is DemoData.HEART:
             return f"heart:{HOSPITALS[number]}"
-        return f"digits:{number}/{self.trainers}"
+        part = f"digits:{number}/{self.trainers}"
+        return part if self.partition is Partition.IID else f"{part}:dirichlet:{self.alpha:f}"
