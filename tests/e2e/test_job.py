@@ -24,6 +24,10 @@ def test_job_of_four_hospitals(
     assert job.status is JobStatus.DONE
     assert (job.trained, job.failures, job.statistics_done) == (2, 0, True)
     assert result.checkpoint is not None
+    ended = network.owner.recorder.of("round_ended")
+    assert [(event.round, event.fields["kind"]) for event in ended] == [
+        (1, "statistics"), (2, "training"), (3, "training"),
+    ]  # fmt: skip
     for thread in [*network.nodes, *network.trainers]:
         assert not thread.recorder.of("fault"), thread.recorder.of("fault")
 
