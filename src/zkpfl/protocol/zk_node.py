@@ -276,8 +276,8 @@ class NodeRound:
             raise NotAuthorized(
                 "has trainers that this node did not accept", party="ledger", field="accepted"
             )
-        roots = {trainer: self._received[trainer].commitment_root for trainer in members_of(accepted)}
-        journal.record(self.plan.context, self.plan.accepted_hash(accepted, roots))
+        accepted_hash = self.plan.accepted_hash(accepted, self._received.commitment_roots)
+        journal.record(self.plan.context, accepted_hash)
         return self._prove_sum(accepted)
 
     def _prove_sum(self, accepted: int) -> AggregateShare:

@@ -175,7 +175,7 @@ class NodeDuty:
             try:
                 self._obtain(state, trainer, submission)
                 roots[trainer] = submission.commitment_root
-            except (ProtocolFault, NotAuthorized) as fault:  # also a trainer that has sent too much already
+            except (ProtocolFault, NotAuthorized) as fault:  # a share may name who has not joined
                 self._report(fault_event(fault, context.job, context.round))
         return roots
 

@@ -9,6 +9,7 @@ import pytest
 from tests.unit.roles.small_job import SmallJob
 
 from zkpfl.crypto.bls import BlsSecretKey
+from zkpfl.errors import NotAuthorized
 from zkpfl.ledger.records import RoundKind
 from zkpfl.protocol.trainer import PreparedSubmission, prepare_submission
 from zkpfl.protocol.zk_node import MAX_UPLOADS
@@ -47,6 +48,7 @@ def upload(job: SmallJob, duty: NodeDuty, trainer: int) -> PreparedSubmission:
     plan = job.reader.plan(job.reader.job(), 1, RoundKind.STATISTICS)
     values = job._values(plan, RoundKind.STATISTICS, trainer)
     sent = prepare_submission(plan, job.trainers[trainer].identity.account, values)
+    duty.admit(sent.shares[NODE].signed)
     duty.receive_share(sent.shares[NODE].signed, sent.commitments, sent.shares[NODE].blob)
     return sent
 
@@ -62,9 +64,11 @@ def submit(job: SmallJob, trainer: int, sent: PreparedSubmission) -> None:
 def test_trainer_that_sends_too_much_stops_nobody(
     job: SmallJob, duty: NodeDuty, events: list[RoleEvent]
 ) -> None:
-    """Trainer 0 uses up its uploads and then submits another one: the node reports without it."""
+    """Trainer 0 uses up its uploads and then submits the first one, which lies in storage."""
     first = upload(job, duty, 0)
     for _ in range(MAX_UPLOADS - 1):
+        upload(job, duty, 0)
+    with pytest.raises(NotAuthorized, match=f"sent {MAX_UPLOADS} shares"):
         upload(job, duty, 0)
     submit(job, 0, first)
     submit(job, 1, upload(job, duty, 1))
@@ -72,8 +76,8 @@ def test_trainer_that_sends_too_much_stops_nobody(
     duty.step()
 
     assert job.reader.round(1).reported >> NODE & 1
-    assert [event.fields["accepted"] for event in events if event.kind == "reported"] == [1]
-    assert [event.fields["party"] for event in events if event.kind == "fault"] == ["trainer 0"]
+    assert [event.fields["accepted"] for event in events if event.kind == "reported"] == [2]
+    assert [event.kind for event in events if event.kind == "fault"] == []
 
 
 def test_receipt_means_that_share_and_commitments_are_stored(
