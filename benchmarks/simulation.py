@@ -58,6 +58,7 @@ class Costs:
     """
 
     dimension: int
+    columns: int
     trainers: int
     kept: int = 0
     stages: dict[str, Stage] = field(default_factory=dict)
@@ -117,7 +118,6 @@ class Round:
     """
 
     def __init__(self, dimension: int, trainers: int, columns: int | None = None) -> None:
-        self.costs = Costs(dimension, trainers)
         self._accounts = [AccountKey.generate() for _ in range(trainers)]
         self._node_accounts = [AccountKey.generate() for _ in range(COMMITTEE.size)]
         self._node_keys = [generate_encryption_key() for _ in range(COMMITTEE.size)]
@@ -133,6 +133,7 @@ class Round:
             quorum=2,
             member_key=self._member_key.public,
         )
+        self.costs = Costs(dimension, self.plan.layout.columns, trainers)
         _ = self.plan.generators  # made once a job
 
     def run(self) -> Costs:

@@ -42,13 +42,17 @@ SLACK = 30.0
 
 @dataclass(frozen=True)
 class Costs:
-    """One row of the table; accuracies in [0, 1] are means over the seeds; 0 bits stand for float32."""
+    """One row of the table; accuracies in [0, 1] are means over the seeds; 0 bits stand for float32.
+
+    The rounding error is that of one update of 2^20 parameters, as a part of the clip norm.
+    """
 
     value_bits: int
     digits: float
     heart_disease: float
     loose_digits: float
     loose_heart_disease: float
+    rounding_error: float
     commit_nanoseconds: float
     upload_bytes: float
 
@@ -94,6 +98,15 @@ def upload_bytes(value_bits: int) -> float:
     return (48 * points + matrices * 32 * layout.packed_rows * (layout.columns + 1)) / LARGE
 
 
+def rounding_error(value_bits: int) -> float:
+    """Norm of what rounding adds to an update of 2^20 parameters, as a part of the clip norm."""
+    fixed_point = material.fixed_point(LARGE, value_bits)
+    update = material.update(LARGE)
+    update *= np.float32(0.99 * fixed_point.clip_norm / float(np.linalg.norm(update)))  # nothing to clip
+    mean = encoded_mean([update], fixed_point, np.random.default_rng(0))
+    return float(np.linalg.norm(mean - update)) / fixed_point.clip_norm
+
+
 def commit_nanoseconds(value_bits: int) -> float:
     """Time to commit to a value, one thread, 2^20 values as an update has them."""
     figure = Figure("commit", "value", partial(bench_commit.commit_update, value_bits=value_bits))
@@ -102,9 +115,10 @@ def commit_nanoseconds(value_bits: int) -> float:
 
 def rows() -> list[Costs]:
     """All rows; the first is plain averaging in float32."""
-    table = [Costs(0, *_accuracies(None), commit_nanoseconds=0, upload_bytes=4)]
+    table = [Costs(0, *_accuracies(None), rounding_error=0, commit_nanoseconds=0, upload_bytes=4)]
     for bits in VALUE_BITS:
-        table.append(Costs(bits, *_accuracies(bits), commit_nanoseconds(bits), upload_bytes(bits)))
+        costs = rounding_error(bits), commit_nanoseconds(bits), upload_bytes(bits)
+        table.append(Costs(bits, *_accuracies(bits), *costs))
     return table
 
 
@@ -144,13 +158,15 @@ def as_markdown(table: Sequence[Costs]) -> str:
         "digits, loose clip norm",
         "heart disease, loose clip norm",
     ]
-    names += ["commit, ns a value", "upload, bytes a parameter"]
+    names += ["rounding error", "commit, ns a value", "upload, bytes a parameter"]
     lines = [f"| {' | '.join(names)} |", "|---" * len(names) + "|"]
     for row in table:
         name = str(row.value_bits) if row.value_bits else "float32, plain"
         commit = f"{row.commit_nanoseconds:.0f}" if row.value_bits else "–"
         accuracies = (row.digits, row.heart_disease, row.loose_digits, row.loose_heart_disease)
-        cells = [name, *(f"{accuracy:.4f}" for accuracy in accuracies), commit, f"{row.upload_bytes:.2f}"]
+        error = f"{100 * row.rounding_error:.2f} %" if row.value_bits else "–"
+        cells = [name, *(f"{accuracy:.4f}" for accuracy in accuracies), error, commit]
+        cells.append(f"{row.upload_bytes:.2f}")
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 

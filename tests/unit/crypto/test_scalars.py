@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -143,3 +145,16 @@ def test_short_scalars_have_128_bits_and_are_never_zero() -> None:
     assert max(values) < 2**128
     assert max(values) > 2**120
     assert to_int(random_short(2, bytes)) == [1, 1]
+
+
+def test_vectors_may_lie_in_files(tmp_path: Path) -> None:
+    """Kernels walk through mapped files as through memory, so vectors may be larger than that."""
+    rows = [np.memmap(tmp_path / str(k), dtype=np.uint64, mode="w+", shape=(5000, 4)) for k in range(3)]
+    for row in rows:
+        row[:] = random_scalars((5000,))
+    in_memory = [np.array(row) for row in rows]
+    weights = random_scalars((3,))
+    assert np.array_equal(sum_scalars(rows), sum_scalars(in_memory))
+    assert np.array_equal(linear_combination(rows, weights), linear_combination(in_memory, weights))
+    add_into(rows[0], rows[1])
+    assert np.array_equal(rows[0], sum_scalars(in_memory[:2]))
