@@ -10,8 +10,6 @@ namespace zkpfl {
 
 namespace {
 
-constexpr std::size_t kRate = 136;
-
 void permute_plain(std::uint64_t* state) { keccak_permute<std::uint64_t>(state); }
 
 #if defined(__x86_64__)

@@ -3,9 +3,9 @@
 
 namespace zkpfl {
 
-void keccak_permute_four_avx2(std::uint64_t* states) {
+void keccak_absorb_four_avx2(std::uint64_t* states, const std::uint8_t* const* blocks) {
   using FourLanes [[gnu::vector_size(32)]] = std::uint64_t;
-  keccak_permute<FourLanes>(states);
+  keccak_absorb<FourLanes>(states, blocks);
 }
 
 }  // namespace zkpfl

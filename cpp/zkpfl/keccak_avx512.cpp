@@ -3,9 +3,9 @@
 
 namespace zkpfl {
 
-void keccak_permute_eight_avx512(std::uint64_t* states) {
+void keccak_absorb_eight_avx512(std::uint64_t* states, const std::uint8_t* const* blocks) {
   using EightLanes [[gnu::vector_size(64)]] = std::uint64_t;
-  keccak_permute<EightLanes>(states);
+  keccak_absorb<EightLanes>(states, blocks);
 }
 
 }  // namespace zkpfl

@@ -11,11 +11,9 @@ namespace zkpfl {
 
 namespace {
 
-constexpr std::size_t kRate = 136;
 constexpr std::size_t kGrain = 32;  // messages below which a thread costs more than it saves
 
-// A permutation of states side by side, lane (x, y) of state k at kStates (x + 5 y) + k.
-using Permutation = void (*)(std::uint64_t* states);
+using Absorb = void (*)(std::uint64_t* states, const std::uint8_t* const* blocks);
 
 std::size_t length(const Message& message) { return message.prefix_length + message.body.size(); }
 
@@ -37,27 +35,19 @@ const std::uint8_t* block(const Message& message, std::size_t index, std::uint8_
   return scratch;
 }
 
-template <std::size_t kStates>
-void absorb_lanes(std::uint64_t* states, std::size_t k, const std::uint8_t* block) {
-  for (std::size_t i = 0; i < kRate / 8; ++i) {
-    std::uint64_t lane;
-    std::memcpy(&lane, block + 8 * i, 8);
-    states[kStates * i + k] ^= lane;
-  }
-}
-
 // Messages of the same length: messages[order[0]], …
 template <std::size_t kStates>
 void hash_together(std::vector<Digest>& out, const std::vector<Message>& messages,
-                   const std::size_t* order, Permutation permute) {
+                   const std::size_t* order, Absorb absorb) {
   alignas(64) std::uint64_t states[25 * kStates] = {};
   const std::size_t blocks = length(messages[order[0]]) / kRate + 1;
   for (std::size_t index = 0; index < blocks; ++index) {
-    std::uint8_t scratch[kRate];
+    std::uint8_t scratch[kStates][kRate];
+    const std::uint8_t* blocks[kStates];
     for (std::size_t k = 0; k < kStates; ++k) {
-      absorb_lanes<kStates>(states, k, block(messages[order[k]], index, scratch));
+      blocks[k] = block(messages[order[k]], index, scratch[k]);
     }
-    permute(states);
+    absorb(states, blocks);
   }
   for (std::size_t k = 0; k < kStates; ++k) {
     for (std::size_t i = 0; i < 4; ++i) {
@@ -85,10 +75,10 @@ void hash_range(std::vector<Digest>& out, const std::vector<Message>& messages, 
       return i + count <= order.size() && length_at(i) == length_at(i + count - 1);
     };
     if (eight_at_a_time && equal(8)) {
-      hash_together<8>(out, messages, &order[i], keccak_permute_eight_avx512);
+      hash_together<8>(out, messages, &order[i], keccak_absorb_eight_avx512);
       i += 8;
     } else if (equal(4)) {
-      hash_together<4>(out, messages, &order[i], keccak_permute_four_avx2);
+      hash_together<4>(out, messages, &order[i], keccak_absorb_four_avx2);
       i += 4;
     } else {
       out[order[i]] = hash_one(messages[order[i]]);

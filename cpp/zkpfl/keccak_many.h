@@ -20,9 +20,11 @@ struct Message {
 // bytes against 0.4; with AVX-512 eight. On all threads.
 std::vector<Digest> keccak256_many(const std::vector<Message>& messages);
 
-// Keccak-f[1600] on four or eight states, lane (x, y) of state k at 4 (x + 5 y) + k, or at
-// 8 (x + 5 y) + k; for has_avx2() and has_avx512_ifma() only.
-void keccak_permute_four_avx2(std::uint64_t* states);
-void keccak_permute_eight_avx512(std::uint64_t* states);
+constexpr std::size_t kRate = 136;  // bytes of a block of Keccak-256
+
+// Adds a block to each of four or eight states and permutes them, lane (x, y) of state
+// k being at 4 (x + 5 y) + k, or at 8 (x + 5 y) + k; for has_avx2() and has_avx512_ifma() only.
+void keccak_absorb_four_avx2(std::uint64_t* states, const std::uint8_t* const* blocks);
+void keccak_absorb_eight_avx512(std::uint64_t* states, const std::uint8_t* const* blocks);
 
 }  // namespace zkpfl

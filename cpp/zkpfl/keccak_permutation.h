@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "zkpfl/keccak_many.h"
+
 namespace zkpfl {
 
 namespace {  // compiled once for each instruction set, so it must not be shared between files
@@ -25,9 +27,7 @@ inline Lane rotated(Lane x, int by) {
 // Keccak-f[1600] (FIPS 202 §3.2) on a[x + 5 y]; `Lane` is a 64-bit word, or a vector of words that
 // permutes as many states at once. The loops unroll, so that every index and rotation is constant.
 template <typename Lane>
-inline __attribute__((always_inline)) void keccak_permute(std::uint64_t* state) {
-  Lane a[25];
-  std::memcpy(a, state, sizeof a);
+inline __attribute__((always_inline)) void keccak_permute(Lane (&a)[25]) {
   constexpr int kRotations[25] = {0,  1,  62, 28, 27, 36, 44, 6,  55, 20, 3,  10, 43,
                                   25, 39, 41, 45, 15, 21, 8,  18, 2,  61, 56, 14};
   for (const std::uint64_t constant : kRoundConstants) {
@@ -48,7 +48,36 @@ inline __attribute__((always_inline)) void keccak_permute(std::uint64_t* state) 
     }
     a[0] ^= constant;
   }
+}
+
+template <typename Lane>
+inline __attribute__((always_inline)) void keccak_permute(std::uint64_t* state) {
+  Lane a[25];
+  std::memcpy(a, state, sizeof a);
+  keccak_permute(a);
   std::memcpy(state, a, sizeof a);
+}
+
+// Adds a block to each of several states side by side, and permutes them.
+template <typename Lane>
+inline __attribute__((always_inline)) void keccak_absorb(std::uint64_t* states,
+                                                         const std::uint8_t* const* blocks) {
+  constexpr std::size_t kStates = sizeof(Lane) / 8;
+  Lane a[25];
+  std::memcpy(a, states, sizeof a);
+#pragma GCC unroll 17
+  for (std::size_t i = 0; i < kRate / 8; ++i) {
+    Lane words;
+#pragma GCC unroll 8
+    for (std::size_t k = 0; k < kStates; ++k) {
+      std::uint64_t word;
+      std::memcpy(&word, blocks[k] + 8 * i, 8);
+      words[k] = word;
+    }
+    a[i] ^= words;
+  }
+  keccak_permute(a);
+  std::memcpy(states, a, sizeof a);
 }
 
 }  // namespace
