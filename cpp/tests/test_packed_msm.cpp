@@ -1,5 +1,3 @@
-#include <cstdlib>
-
 #include "check.h"
 #include "zkpfl/msm.h"
 
@@ -19,12 +17,10 @@ void check_against_packing(const G1Points& points, const std::vector<Scalar>& we
                            const Lanes& layout) {
   const G1Points packed = pack_points(points, layout);
   const blst_p1 expected = msm_naive(packed, weights.data());
-  for (const char* portable : {"", "1"}) {
-    setenv("ZKPFL_NO_VECTOR", portable, 1);
+  on_both_paths([&] {
     const blst_p1 actual = packed_msm_vartime(points, weights.data(), layout);
     CHECK(blst_p1_is_equal(&actual, &expected));
-  }
-  unsetenv("ZKPFL_NO_VECTOR");
+  });
 }
 
 std::vector<Scalar> short_weights(std::mt19937_64& rng, std::size_t count) {
