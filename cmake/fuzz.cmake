@@ -1,0 +1,17 @@
+# One program for each cpp/fuzz/fuzz_<target>.cpp. With libFuzzer it looks for new inputs; else it replays the files
+# and folders that it is given, which is what the tests do with the corpus that is kept.
+enable_testing()
+file(GLOB fuzz_sources CONFIGURE_DEPENDS cpp/fuzz/fuzz_*.cpp)
+foreach(source ${fuzz_sources})
+  get_filename_component(name ${source} NAME_WE)
+  string(REPLACE fuzz_ "" target ${name})
+  add_executable(${name} ${source})
+  target_link_libraries(${name} PRIVATE zkpfl_core)
+  target_compile_options(${name} PRIVATE -Wall -Wextra -Werror)
+  if(fuzzer)
+    target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  else()
+    target_sources(${name} PRIVATE cpp/fuzz/replay.cpp)
+    add_test(NAME ${name} COMMAND ${name} ${PROJECT_SOURCE_DIR}/cpp/fuzz/corpus/${target})
+  endif()
+endforeach()
