@@ -10,6 +10,7 @@ nox.options.default_venv_backend = "none"
 nox.options.sessions = ["lint", "types", "layers", "native", "tests", "wheel", "slow", "anvil", "demo"]
 nox.options.stop_on_first_error = True
 
+FUZZ_COMPILERS = ("-DCMAKE_C_COMPILER=clang-16", "-DCMAKE_CXX_COMPILER=clang++-16")  # or newer
 STUB_ALLOWLIST = "cpp/bindings/stubtest-allowlist.txt"
 CPP = sorted(
     str(path)
@@ -43,16 +44,24 @@ def layers(session: nox.Session) -> None:
     session.run("lint-imports")
 
 
+def build(session: nox.Session, folder: str, *options: str) -> None:
+    """Build C++ targets for finding mistakes."""
+    common = ("-DCMAKE_BUILD_TYPE=RelWithDebInfo", "-DZKPFL_FUZZ=ON")
+    session.run("cmake", "-S", ".", "-B", folder, *common, *options, external=True)
+    session.run("cmake", "--build", folder, "--parallel", "2", external=True)
+
+
+def test_native(session: nox.Session, **environment: str) -> None:
+    """Run the C++ tests and replay the corpus of every fuzz target, under the sanitizers."""
+    folder = "build/sanitize"
+    build(session, folder, "-DZKPFL_TESTS=ON", "-DZKPFL_SANITIZE=ON")
+    session.run("ctest", "--test-dir", folder, "--output-on-failure", external=True, env=environment)
+
+
 @nox.session
 def native(session: nox.Session) -> None:
-    """The C++ tests under the address and undefined-behaviour sanitizers."""
-    build = "build/sanitize"
-    session.run(
-        "cmake", "-S", ".", "-B", build, "-DCMAKE_BUILD_TYPE=RelWithDebInfo",
-        "-DZKPFL_TESTS=ON", "-DZKPFL_SANITIZE=ON", external=True,
-    )  # fmt: skip
-    session.run("cmake", "--build", build, "--parallel", "2", external=True)
-    session.run("ctest", "--test-dir", build, "--output-on-failure", external=True)
+    """The C++ tests and the kept fuzz inputs under the address and undefined-behaviour sanitizers."""
+    test_native(session)
 
 
 @nox.session
@@ -114,3 +123,26 @@ def demo(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """The benchmarks; never part of the tests."""
     session.run("python", "-m", "pytest", "benchmarks", "--benchmark-only")
+
+
+@nox.session
+def fuzz(session: nox.Session) -> None:
+    """Every fuzz target for some seconds: ``nox -s fuzz -- 600``; never part of the tests."""
+    seconds = session.posargs[0] if session.posargs else "60"
+    session.run("python", "-m", "pip", "install", "--quiet", "--constraint", "constraints.txt", "atheris")
+    build(session, "build/fuzz", *FUZZ_COMPILERS)
+    for corpus in sorted(Path("cpp/fuzz/corpus").iterdir()):
+        run_fuzzer(session, seconds, corpus, f"build/fuzz/fuzz_{corpus.name}")
+    for corpus in sorted(Path("tests/fuzz/corpus").iterdir()):
+        run_fuzzer(session, seconds, corpus, "python", "-m", "tests.fuzz", corpus.name)
+
+
+def run_fuzzer(session: nox.Session, seconds: str, corpus: Path, *command: str) -> None:
+    """Fuzz from a corpus, then keep in it what reached something new."""
+    found = Path("build/fuzz/found", corpus)
+    found.mkdir(parents=True, exist_ok=True)
+    # Slow targets would never get to long inputs if lengths grew with the executions.
+    lengths, limits = ("-max_len=4000", "-len_control=0"), ("-timeout=60", "-rss_limit_mb=4000")
+    options = (*lengths, *limits, f"-artifact_prefix={found}-")
+    session.run(*command, f"-max_total_time={seconds}", *options, str(found), str(corpus), external=True)
+    session.run(*command, "-merge=1", "-use_counters=0", *options, str(corpus), str(found), external=True)
