@@ -7,7 +7,9 @@ from pathlib import Path
 import nox
 
 nox.options.default_venv_backend = "none"
-nox.options.sessions = ["lint", "types", "layers", "native", "tests", "wheel", "slow", "anvil", "demo"]
+nox.options.sessions = [
+    *("lint", "types", "layers", "native", "tests", "portable", "wheel", "slow", "anvil", "demo"),
+]
 nox.options.stop_on_first_error = True
 
 FUZZ_COMPILERS = ("-DCMAKE_C_COMPILER=clang-16", "-DCMAKE_CXX_COMPILER=clang++-16")  # or newer
@@ -97,6 +99,14 @@ def wheel(session: nox.Session) -> None:
     session.chdir(folder)
     session.run(str(folder / "venv" / "bin" / "zkpfl"), "--version", external=True)
     session.run(python, "-c", WHEEL_WORKS, external=True)
+
+
+@nox.session
+def portable(session: nox.Session) -> None:
+    """What `native` and `tests` run once more, with the vector path switched off."""
+    test_native(session, ZKPFL_NO_VECTOR="1")
+    suite = ("python", "-m", "pytest", "-n", "auto", "-m", "not anvil and not slow")
+    session.run(*suite, env={"ZKPFL_NO_VECTOR": "1"})
 
 
 @nox.session
