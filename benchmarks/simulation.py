@@ -199,7 +199,6 @@ class Round:
     def _decode(self, node: NodeRound, shares: dict[int, AggregateShare]) -> NDArray[np.int64]:
         measure = self.costs.measure
         public = node.public_aggregate((1 << len(self._accounts)) - 1)
-        measure("anybody: sum the commitments", lambda: public.root)
         member = MemberRound(public, self._member_key)
         for number, share in shares.items():
             manifest = share.manifest(number, "")
