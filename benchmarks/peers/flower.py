@@ -24,7 +24,8 @@ def quantizing(update: NDArray[np.float32], clipping: float, value_bits: int) ->
         assert quantized[0].min() >= 0
         assert quantized[0].max() <= 1 << value_bits
 
-    seconds = timed(lambda: quantize([update], clipping, 1 << value_bits), check)
+    vector = update.astype(np.float64)  # what it is made for
+    seconds = timed(lambda: quantize([vector], clipping, 1 << value_bits), check)
     return {"Flower: quantize": Peer(len(update), seconds)}
 
 
