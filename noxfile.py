@@ -105,7 +105,7 @@ def wheel(session: nox.Session) -> None:
 def portable(session: nox.Session) -> None:
     """What `native` and `tests` run once more, with the vector path switched off."""
     test_native(session, ZKPFL_NO_VECTOR="1")
-    suite = ("python", "-m", "pytest", "-n", "auto", "-m", "not anvil and not slow")
+    suite = ("python", "-m", "pytest", "-n", "auto", "--dist", "worksteal", "-m", "not anvil and not slow")
     session.run(*suite, env={"ZKPFL_NO_VECTOR": "1"})
 
 
