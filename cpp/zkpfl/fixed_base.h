@@ -14,7 +14,7 @@ using DigitWriter = std::function<void(std::int16_t* digits, std::size_t row)>;
 
 // Sums of multiples of points that never change: a table holds 2^(window j) P for every point P
 // and digit j, after which no doubling is left to do (Brickell, Gordon, McCurley and Wilson
-// 1992). 128 bytes an entry with AVX2, else 96.
+// 1992). 128 bytes an entry with vectors, else 96.
 class FixedBase {
  public:
   virtual ~FixedBase() = default;
