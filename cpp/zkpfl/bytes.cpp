@@ -58,6 +58,17 @@ constexpr FieldBytes half_of_prime() {
 
 constexpr FieldBytes kHalf = half_of_prime();
 
+// Of the curve y^2 = x^3 + 4.
+const blst_fp& four() {
+  static const blst_fp value = [] {
+    blst_fp out;
+    const std::uint64_t words[6] = {4};
+    blst_fp_from_uint64(&out, words);
+    return out;
+  }();
+  return value;
+}
+
 // x and y^2 of a compressed point; infinity is taken for (0, 0). False if it is not canonical.
 bool decode_x(blst_fp* x, blst_fp* y_squared, const std::uint8_t* wire) {
   FieldBytes bytes;
@@ -71,12 +82,9 @@ bool decode_x(blst_fp* x, blst_fp* y_squared, const std::uint8_t* wire) {
   bytes[0] &= kLarger - 1;
   if (bytes >= kPrime) return false;
   blst_fp_from_bendian(x, bytes.data());
-  blst_fp four;
-  const std::uint64_t value[6] = {4};
-  blst_fp_from_uint64(&four, value);
   blst_fp_sqr(y_squared, x);
   blst_fp_mul(y_squared, y_squared, x);
-  blst_fp_add(y_squared, y_squared, &four);
+  blst_fp_add(y_squared, y_squared, &four());
   return true;
 }
 

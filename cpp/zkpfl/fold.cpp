@@ -45,11 +45,12 @@ void fold_in_step(blst_p1_affine* out, const blst_p1_affine* low, const blst_p1_
                   std::size_t count, std::uint64_t e1, std::uint64_t e2) {
   std::array<InStep<Adder>, 3> tables = {InStep<Adder>(count), InStep<Adder>(count),
                                          InStep<Adder>(count)};
-  G1Points entries(count);
-  for (std::size_t k = 0; k < 3; ++k) {
-    for (std::size_t i = 0; i < count; ++i) entries[i] = endomorphism_table(high[i])[k];
-    tables[k].import_points(entries.data());
+  std::array<G1Points, 3> entries = {G1Points(count), G1Points(count), G1Points(count)};
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto table = endomorphism_table(high[i]);
+    for (std::size_t k = 0; k < 3; ++k) entries[k][i] = table[k];
   }
+  for (std::size_t k = 0; k < 3; ++k) tables[k].import_points(entries[k].data());
   InStep<Adder> rest(count);
   rest.import_points(low);
   const int top = std::bit_width(e1 | e2) - 1;

@@ -84,6 +84,15 @@ def test_trainers_that_others_did_not_accept_are_left_out(
     np.testing.assert_array_equal(total(parties, nodes, accepted), expected(accepted))
 
 
+def require_sum_of_everybody(
+    parties: Parties, nodes: list[NodeRound], sent: list[PreparedSubmission]
+) -> None:
+    """Every node accepts all trainers, and their sum is what they meant."""
+    for node in nodes:
+        assert node.report(roots_of(sent)).accepted == EVERYBODY
+    np.testing.assert_array_equal(total(parties, nodes, EVERYBODY), expected(EVERYBODY))
+
+
 class TestReplacedUpload:
     """A trainer may send another submission before the check; the last one counts, once."""
 
@@ -93,18 +102,14 @@ class TestReplacedUpload:
         for values in (updates(1, seed=9)[0], updates(1, seed=10)[0], updates(4)[1]):
             sent[1] = parties.submit(plan, 1, values)
             deliver(sent[1], nodes)
-        for node in nodes:
-            assert node.report(roots_of(sent)).accepted == EVERYBODY
-        np.testing.assert_array_equal(total(parties, nodes, EVERYBODY), expected(EVERYBODY))
+        require_sum_of_everybody(parties, nodes, sent)
 
     def test_sent_again_it_is_summed_once(
         self, parties: Parties, nodes: list[NodeRound], sent: list[PreparedSubmission]
     ) -> None:
         first, second = deliver(sent[2], nodes), deliver(sent[2], nodes)
         assert first == second
-        for node in nodes:
-            assert node.report(roots_of(sent)).accepted == EVERYBODY
-        np.testing.assert_array_equal(total(parties, nodes, EVERYBODY), expected(EVERYBODY))
+        require_sum_of_everybody(parties, nodes, sent)
 
     def test_bad_share_can_be_replaced_and_a_good_one_too(
         self, parties: Parties, plan: RoundPlan, nodes: list[NodeRound], sent: list[PreparedSubmission]
@@ -114,9 +119,7 @@ class TestReplacedUpload:
         for _ in range(2):
             nodes[-1].receive_share(bad.signed, sent[0].commitments, bad.blob)
             deliver(sent[0], nodes)
-        for node in nodes:
-            assert node.report(roots_of(sent)).accepted == EVERYBODY
-        np.testing.assert_array_equal(total(parties, nodes, EVERYBODY), expected(EVERYBODY))
+        require_sum_of_everybody(parties, nodes, sent)
 
     def test_the_one_on_the_ledger_must_be_the_last(
         self, parties: Parties, plan: RoundPlan, nodes: list[NodeRound], sent: list[PreparedSubmission]
@@ -139,9 +142,7 @@ class TestReplacedUpload:
         with pytest.raises(StorageError, match="zk-node 2, share of trainer 0"):
             deliver(parties.submit(plan, 0, updates(1, seed=9)[0]), nodes)
         archive.content.update(kept)
-        for node in nodes:
-            assert node.report(roots_of(sent)).accepted == EVERYBODY
-        np.testing.assert_array_equal(total(parties, nodes, EVERYBODY), expected(EVERYBODY))
+        require_sum_of_everybody(parties, nodes, sent)
 
 
 class TestFaultyArchive:
@@ -174,9 +175,7 @@ class TestFaultyArchive:
         self, parties: Parties, nodes: list[NodeRound], archive: MemoryArchive, sent: list[PreparedSubmission]
     ) -> None:
         archive.content.clear()
-        for node in nodes:
-            assert node.report(roots_of(sent)).accepted == EVERYBODY
-        np.testing.assert_array_equal(total(parties, nodes, EVERYBODY), expected(EVERYBODY))
+        require_sum_of_everybody(parties, nodes, sent)
 
     def test_commitments_that_must_be_left_out_are_lost(
         self, parties: Parties, nodes: list[NodeRound], archive: MemoryArchive, sent: list[PreparedSubmission]
