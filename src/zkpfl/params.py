@@ -100,6 +100,11 @@ class Layout:
         """ceil(lane_rows / L): the last packed row may have fewer lanes."""
         return -(-self.lane_rows // self.lanes)
 
+    @property
+    def shape(self) -> int:
+        """What a contract must know to judge a row: ``N ‖ R ‖ L ‖ w``, 32 bits each (docs/spec.md §9.2)."""
+        return self.columns << 96 | self.lane_rows << 64 | self.lanes << 32 | self.lane_width
+
 
 @dataclass(frozen=True)
 class FixedPoint:

@@ -12,7 +12,7 @@ from zkpfl.learning.bundle import Bundle
 from zkpfl.learning.records import Records
 from zkpfl.ledger.client import LedgerClient, deploy
 from zkpfl.ledger.connection import Connection
-from zkpfl.ledger.records import MPC, Durations, Job
+from zkpfl.ledger.records import MPC, DeploymentTerms, Durations, Job
 from zkpfl.roles.events import RoleEvent
 from zkpfl.roles.identity import Identity
 from zkpfl.roles.job_key import new_job_key
@@ -86,7 +86,7 @@ class LiveNetwork:
         self.store_folder = folder / "store"
         self.store = LocalStore(self.store_folder)
         self.deployer = Identity.generate(with_bls=False)
-        self.treasury = deploy(Connection(url, self.deployer.account))
+        self.treasury = deploy(Connection(url, self.deployer.account), DeploymentTerms(challenge_s=1))
         self.node_identities = [self._funded(Identity.generate(with_bls=True)) for _ in range(nodes)]
         self.owner_identity = self._funded(Identity.generate(with_bls=False))
         self.nodes = [self._start_node(index) for index in range(nodes)]

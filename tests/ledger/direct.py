@@ -17,6 +17,7 @@ from web3 import Web3
 from web3.types import LogReceipt
 
 import zkpfl.ledger
+from zkpfl.ledger.client import PARTS
 from zkpfl.ledger.contracts import compiled
 from zkpfl.ledger.events import JOB_EVENTS, Event, event_from
 from zkpfl.ledger.evm import BLOCK_GAS_LIMIT, TRANSACTION_GAS_LIMIT, chain_class
@@ -63,11 +64,13 @@ class DirectLedger:
         self.gas: dict[str, int] = {}
         self.logs: list[tuple[str, bytes, tuple[int, ...], bytes]] = []
         self._web3 = Web3()
-        token, verifier = compiled("mpc_token"), compiled("bls_verifier")
+        token = compiled("mpc_token")
         self.token = self._deploy(admin, token.abi, token.bytecode, 10**30)
-        checker = self._deploy(admin, verifier.abi, verifier.bytecode)
+        parts = [compiled(name) for name in PARTS]
+        self.rules, self.verifier, self.judge = (self._deploy(admin, p.abi, p.bytecode) for p in parts)
+        addresses = [part.address for part in (self.token, self.rules, self.verifier, self.judge)]
         abi, code = contract
-        self.ledger = self._deploy(admin, abi, code, self.token.address, checker.address, *arguments)
+        self.ledger = self._deploy(admin, abi, code, *addresses, *arguments)
         self.address = Web3.to_bytes(hexstr=self.ledger.address)
 
     def _deploy(self, sender: bytes, abi: list[Any], code: bytes, *arguments: Any) -> Any:
@@ -78,12 +81,12 @@ class DirectLedger:
             address=Web3.to_checksum_address(computation.msg.storage_address), abi=abi
         )
 
-    def _run(self, sender: bytes, to: bytes, data: bytes) -> Any:
+    def _run(self, sender: bytes, to: bytes, data: bytes, gas: int = TRANSACTION_GAS_LIMIT) -> Any:
         self._state.execution_context._timestamp = self.time
         unsigned = self._builder.create_unsigned_transaction(
             nonce=self._state.get_nonce(sender),
             gas_price=0,
-            gas=TRANSACTION_GAS_LIMIT,
+            gas=gas,
             to=to,
             value=0,
             data=data,
@@ -97,7 +100,14 @@ class DirectLedger:
             raise Refused(decode(["string"], output[4:])[0])
         return computation
 
-    def call(self, sender: bytes, name: str, *arguments: Any, contract: Any = None) -> Any:
+    def call(
+        self,
+        sender: bytes,
+        name: str,
+        *arguments: Any,
+        contract: Any = None,
+        gas: int = TRANSACTION_GAS_LIMIT,
+    ) -> Any:
         """Run a function as a transaction and return its one result; raises `Refused`."""
         target = contract or self.ledger
         function = target.functions[name](*arguments)
@@ -105,6 +115,7 @@ class DirectLedger:
             sender,
             Web3.to_bytes(hexstr=target.address),
             Web3.to_bytes(hexstr=function._encode_transaction_data()),
+            gas,
         )
         self.gas[name] = max(self.gas.get(name, 0), computation.get_gas_used())
         for address, topics, data in computation.get_log_entries():
@@ -132,6 +143,17 @@ class DirectLedger:
                 values = process(_receipt(address, topics, data, index))["args"]
                 found.append(event_from(kind, 0, index, values))
         return found
+
+    def last_case(self) -> Any:
+        """The case that was opened last, as the judge takes it back."""
+        judge = Web3.to_bytes(hexstr=self.judge.address)
+        event = self.judge.events.CaseOpened()
+        topics, data = next(
+            (topics, data)
+            for _, address, topics, data in reversed(self.logs)
+            if address == judge and topics[0] == int(event.topic, 16)
+        )
+        return tuple(event.process_log(_receipt(judge, topics, data, 0))["args"]["case"].values())
 
     def snapshot(self) -> tuple[bytes, int, int]:
         root = self._state.make_state_root()

@@ -73,11 +73,15 @@ BAD_TERMS: list[tuple[str, dict[str, Any]]] = [
     ("deadline", {"deadline": 0}),
     ("manifest", {"manifest": b""}),
     ("member_key", {"member_key": b"x" * 33}),
+    ("statistics_layout", {"statistics_layout": -1}),
+    ("training_layout", {"training_layout": 1 << 128}),
 ]
 
 
 def valid_terms() -> JobTerms:
-    return JobTerms(2, False, 900_000, 500_000, 2, 2, 4, Durations(*[PHASE_S] * 6), 10**9, MANIFEST, ROOT)
+    return JobTerms(
+        2, False, 900_000, 500_000, 2, 2, 4, Durations(*[PHASE_S] * 6), 10**9, MANIFEST, ROOT, 0, 1
+    )
 
 
 @pytest.mark.parametrize(("field", "changes"), BAD_TERMS)
@@ -94,7 +98,9 @@ def test_bad_durations_are_named(seconds: int) -> None:
     assert caught.value.field == "aggregate"
 
 
-@pytest.mark.parametrize("field", ["unbonding_s", "min_node_stake", "min_trainer_stake", "min_fee"])
+@pytest.mark.parametrize(
+    "field", ["unbonding_s", "challenge_s", "min_node_stake", "min_trainer_stake", "min_fee"]
+)
 def test_bad_deployment_terms_are_named(field: str) -> None:
     with pytest.raises(InvalidParameter) as caught:
         DeploymentTerms(**{field: -1})
@@ -168,14 +174,22 @@ def test_the_token_moves_what_it_says(world: World) -> None:
 
 
 def test_a_failed_deployment_says_why(world: World) -> None:
-    contract, token = compiled("zkpfl"), "0x" + "00" * 20
-    with refused("no_token"):
-        world.admin.connection.deploy(contract.abi, contract.bytecode, token, token, 0, 1, 1, 1)
+    contract, nothing = compiled("zkpfl"), "0x" + "00" * 20
     existing = world.admin._read(world.admin._functions.TOKEN())
-    with refused("no_verifier"):
-        world.admin.connection.deploy(contract.abi, contract.bytecode, existing, token, 0, 1, 1, 1)
+
+    def create(parts: int, *numbers: int) -> None:
+        addresses = [existing] * parts + [nothing] * (4 - parts)
+        world.admin.connection.deploy(contract.abi, contract.bytecode, *addresses, *numbers)
+
+    for parts, reason in enumerate(("no_token", "no_rules", "no_verifier", "no_judge")):
+        with refused(reason):
+            create(parts, 0, 0, 1, 1, 1)
+    with refused("unbonding_out_of_range"):
+        create(4, 366 * 86400 + 1, 0, 1, 1, 1)
+    with refused("challenge_out_of_range"):
+        create(4, 10, 11, 1, 1, 1)
     with refused("minimum_is_zero"):
-        world.admin.connection.deploy(contract.abi, contract.bytecode, existing, existing, 0, 1, 0, 1)
+        create(4, 0, 0, 1, 0, 1)
 
 
 def test_an_unknown_contract_is_named() -> None:

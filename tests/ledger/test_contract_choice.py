@@ -18,6 +18,7 @@ from web3 import Web3
 
 import zkpfl.ledger
 from zkpfl.crypto.signatures import AccountKey
+from zkpfl.ledger import contracts
 from zkpfl.ledger.connection import Connection
 from zkpfl.ledger.embedded import EmbeddedLedger
 from zkpfl.ledger.rules import choose_accepted, leading_checkpoint, weighted_median
@@ -25,22 +26,11 @@ from zkpfl.ledger.rules import choose_accepted, leading_checkpoint, weighted_med
 PROBES = """
 
 @external
-def probe_choice(threshold: uint256, committee: DynArray[address, 10], reports: DynArray[uint256, 10],
-                 reported: uint256) -> (uint256, uint256):
-    self._terms[0].threshold = threshold
-    self._committee[0] = committee
-    for j: uint256 in range(len(reports), bound=10):
-        self._reports[0][0][j] = reports[j]
-    return self._choose_accepted(0, 0, reported)
-
-
-@external
 def probe_scores(trainers: DynArray[address, 256], checkpoints: DynArray[bytes32, 256],
                  accuracies: DynArray[uint256, 256], stakes: DynArray[uint256, 256]) -> (bytes32, uint256):
     self._trainers[0] = trainers
     for i: uint256 in range(len(trainers), bound=256):
-        self.account[trainers[i]].stake = stakes[i]
-        self._scores[0][0][i] = Score(checkpoint=checkpoints[i], accuracy=accuracies[i])
+        self._scores[0][0][i] = Score(checkpoint=checkpoints[i], accuracy=accuracies[i], stake=stakes[i])
         self.round[0][0].scored |= 1 << i
         self._support_checkpoint(0, 0, checkpoints[i], stakes[i])
     return self.round[0][0].checkpoint, self._median(0, 0)
@@ -63,7 +53,7 @@ Probe = Callable[..., Any]
 
 @pytest.fixture(scope="module")
 def probe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Probe]:
-    """Calls a probe of the contract's internals; a call leaves no trace on the chain."""
+    """Calls a function of the rules or a probe of the ledger's internals, which leaves no trace."""
     source = (Path(zkpfl.ledger.__file__).parent / "zkpfl.vy").read_text() + PROBES
     options = Settings(evm_version="prague", optimize=OptimizationLevel.CODESIZE)
     compiled = compile_code(source, output_formats=["abi", "bytecode"], settings=options)
@@ -73,12 +63,16 @@ def probe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Probe]:
         running(ledger) as url,
         Connection(url, AccountKey.generate()) as connection,
     ):
+        own = contracts.compiled("rules")
+        rules = connection.deploy(own.abi, own.bytecode)
         code = bytes.fromhex(compiled["bytecode"].removeprefix("0x"))
-        deployed = connection.deploy(compiled["abi"], code, address(0), address(1), 0, 1, 1, 1)
-        contract = connection.contract(compiled["abi"], deployed)
+        parts = [address(0), Web3.to_checksum_address(rules), address(1), address(2)]
+        deployed = connection.deploy(compiled["abi"], code, *parts, 0, 0, 1, 1, 1)
+        functions = connection.contract(compiled["abi"], deployed).functions
+        pure = connection.contract(own.abi, rules).functions
 
         def call(name: str, *arguments: Any) -> Any:
-            return connection.call(contract.functions[name](*arguments))
+            return connection.call((functions if name.startswith("probe") else pure)[name](*arguments))
 
         yield call
 
@@ -109,8 +103,7 @@ def reported_sets(draw: st.DrawFn, bits: int = 8) -> tuple[int, list[int | None]
 
 def choice(probe: Probe, threshold: int, reports: list[int | None]) -> tuple[int, int]:
     reported = sum(1 << j for j, report in enumerate(reports) if report is not None)
-    nodes = [address(j) for j in range(len(reports))]
-    accepted, quorum = probe("probe_choice", threshold, nodes, [report or 0 for report in reports], reported)
+    accepted, quorum = probe("choose_accepted", [report or 0 for report in reports], reported, threshold)
     return accepted, quorum
 
 

@@ -41,7 +41,7 @@ def hexadecimal(address: bytes) -> str:
 def ledger() -> DirectLedger:
     """256 trainers and 10 nodes, registered."""
     contract = compiled("zkpfl")
-    made = DirectLedger(ADMIN, (contract.abi, contract.bytecode), 100, 500 * MPC, 500 * MPC, 100 * MPC)
+    made = DirectLedger(ADMIN, (contract.abi, contract.bytecode), 100, 50, 500 * MPC, 500 * MPC, 100 * MPC)
     for account in (*NODES, *TRAINERS):
         made.call(ADMIN, "transfer", hexadecimal(account), 1000 * MPC, contract=made.token)
         made.call(account, "approve", hexadecimal(made.address), 2**255, contract=made.token)
@@ -69,6 +69,8 @@ def test_the_largest_job_fits_in_a_transaction_everywhere(ledger: DirectLedger) 
         deadline=ledger.time + 100_000,
         manifest=b"m" * 32,
         member_key=b"k" * 32,
+        statistics_layout=0,
+        training_layout=0,
     )
     job = ledger.call(ADMIN, "create_job", astuple(terms), [hexadecimal(n) for n in NODES], 100 * MPC)
     for trainer in TRAINERS:

@@ -135,6 +135,9 @@ def test_without_the_quorum_the_job_fails_and_refunds(world: World) -> None:
     world.pass_deadline(job)
     assert world.state(job).status is JobStatus.FAILED
     before = world.owner.token.balance(world.owner.account)
+    with refused("challenge_window"):
+        world.owner.claim(job)
+    world.end(job)
     world.owner.claim(job)
     assert world.owner.token.balance(world.owner.account) - before == FEE
     with refused("nothing_owed"):

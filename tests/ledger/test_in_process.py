@@ -18,7 +18,7 @@ def test_reads_writes_and_reasons_pass_through(tmp_path: Path) -> None:
         client = deploy(InProcessConnection(ledger, account))
         client.token.transfer(bytes(19) + b"\x01", 5)
         reader = InProcessConnection(ledger)
-        assert (client.chain_id, reader.block_number()) == (CHAIN_ID, 4)
+        assert (client.chain_id, reader.block_number()) == (CHAIN_ID, 6)
         assert client.token.balance(bytes(19) + b"\x01") == 5
         with pytest.raises(TransactionFailed) as refused:
             client.claim(1)

@@ -48,6 +48,8 @@ def terms(**changes: object) -> JobTerms:
         deadline=10**9,
         manifest=MANIFEST,
         member_key=b"k" * 32,
+        statistics_layout=0,
+        training_layout=0,
     )
     return replace(made, **changes)  # type: ignore[arg-type]
 
@@ -110,6 +112,7 @@ def played(world: World) -> list[Event]:
     world.score(job, {0: 950_000, 1: 950_000}, checkpoint=ROOT)
     world.score(job, {2: 999_999})
     assert world.state(job).status is JobStatus.DONE
+    world.end(job)
     world.trainers[0].claim(job)
     return world.admin.events(job)
 

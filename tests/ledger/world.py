@@ -31,12 +31,16 @@ from zkpfl.ledger.client import (
 )
 from zkpfl.ledger.connection import Connection
 from zkpfl.ledger.embedded import EmbeddedLedger
+from zkpfl.params import Layout
 
 UNBONDING_S = 500
+CHALLENGE_S = 300
 PHASE_S = 100
 STAKE = 500 * MPC
 NODE_STAKE = 10 * STAKE  # above the minimum also after many slashes
 FEE = 100 * MPC
+LAYOUT = Layout(dimension=700, norm_bound=1000, value_bits=8, max_trainers=4, columns=256)
+BURNT = bytes(18) + b"\xde\xad"
 ROOT, MANIFEST, AGGREGATE, CHECKPOINT = (bytes([value]) * 32 for value in (1, 2, 3, 4))
 
 
@@ -74,7 +78,8 @@ class World:
     def __init__(self, url: str, nodes: int = 5, trainers: int = 4) -> None:
         self.url = url
         self.connections: list[Connection] = []
-        self.admin = deploy(self.connect(), DeploymentTerms(unbonding_s=UNBONDING_S))
+        self.keys: dict[bytes, AccountKey] = {}
+        self.admin = deploy(self.connect(), DeploymentTerms(unbonding_s=UNBONDING_S, challenge_s=CHALLENGE_S))
         self.bls: dict[bytes, BlsSecretKey] = {}
         self.owner = self.party()
         self.nodes = [self.register_node() for _ in range(nodes)]
@@ -85,8 +90,10 @@ class World:
             connection.close()
 
     def connect(self) -> Connection:
-        connection = Connection(self.url, AccountKey.generate(), chain_id=CHAIN_ID, timeout_s=30)
+        key = AccountKey.generate()
+        connection = Connection(self.url, key, chain_id=CHAIN_ID, timeout_s=30)
         self.connections.append(connection)
+        self.keys[key.address] = key
         return connection
 
     def party(self, amount: int = 100_000 * MPC) -> LedgerClient:
@@ -100,16 +107,24 @@ class World:
         return signature_to_ledger(key.prove_possession(digest))
 
     def register_node(self, stake: int = NODE_STAKE) -> LedgerClient:
-        client, key = self.party(), BlsSecretKey.generate()
-        client.register_node(
-            key.public.to_ledger(), self.possession(client, key), b"e" * 32, "127.0.0.1:1", stake
-        )
-        self.bls[client.account] = key
+        client = self.party()
+        self.bls[client.account] = BlsSecretKey.generate()
+        self.enroll(client, stake)
         return client
+
+    def enroll(self, client: LedgerClient, stake: int | None = None) -> None:
+        """Register an account, as a zk-node if it has a BLS key."""
+        key = self.bls.get(client.account)
+        if key is None:
+            client.register_trainer(b"e" * 32, stake or STAKE)
+        else:
+            possession = self.possession(client, key)
+            public = key.public.to_ledger()
+            client.register_node(public, possession, b"e" * 32, "127.0.0.1:1", stake or NODE_STAKE)
 
     def register_trainer(self, stake: int = STAKE) -> LedgerClient:
         client = self.party()
-        client.register_trainer(b"e" * 32, stake)
+        self.enroll(client, stake)
         return client
 
     # Time
@@ -140,6 +155,8 @@ class World:
             deadline=self.now() + 100_000,
             manifest=MANIFEST,
             member_key=b"k" * 32,
+            statistics_layout=LAYOUT.shape,
+            training_layout=LAYOUT.shape,
         )
         return replace(terms, **changes)  # type: ignore[arg-type]
 
@@ -197,12 +214,27 @@ class World:
         signed = [self.bls[self.nodes[node - 1].account].sign(digest) for node in signers]
         return signature_to_ledger(aggregate_signatures(signed))
 
+    def attest_root(self, job: int, root: bytes, signers: Iterable[int]) -> None:
+        """Attest an aggregate root, true or not."""
+        round_, chosen = self.round(job), list(signers)
+        posts = [(bytes([j]) * 32, MANIFEST) for j in range(1, 11) if round_.delivered >> (j - 1) & 1]
+        context = Context(CHAIN_ID, self.admin.contract, job, round_.number)
+        digest = attestation_digest(context, round_.accepted, root, round_.delivered, posts)
+        signed = [self.bls[self.nodes[node - 1].account].sign(digest) for node in chosen]
+        signature = signature_to_ledger(aggregate_signatures(signed))
+        bitmap = sum(1 << (node - 1) for node in chosen)
+        self.admin.attest(job, round_.number, root, round_.delivered, bitmap, signature)
+
     def attest(self, job: int, valid: int | None = None, signers: Iterable[int] = (1, 2)) -> None:
         round_ = self.round(job)
         chosen, claimed = list(signers), round_.delivered if valid is None else valid
         bitmap = sum(1 << (node - 1) for node in chosen)
         signature = self.signature(job, claimed, chosen)
         self.admin.attest(job, round_.number, AGGREGATE, claimed, bitmap, signature)
+
+    def end(self, job: int) -> None:
+        """Let an ended job's challenge window pass."""
+        self.wait(max(0, self.admin.pays_at(self.state(job)) - self.now()))
 
     def score(self, job: int, accuracies: dict[int, int], checkpoint: bytes = CHECKPOINT) -> None:
         number = self.state(job).current_round
@@ -230,6 +262,9 @@ class World:
         return job
 
     # Money
+
+    def burnt(self) -> int:
+        return self.admin.token.balance(BURNT)
 
     def held(self) -> int:
         """What the contract holds."""

@@ -20,6 +20,7 @@ def deploy_network(
     grants: Mapping[bytes, int],
     *,
     unbonding_s: int,
+    challenge_s: int,
 ) -> Network:
     """Deploy token and ledger contract, send MPC to accounts, write the network file last.
 
@@ -37,9 +38,11 @@ def deploy_network(
         Base units for each account.
     unbonding_s
         Seconds that a stake stays after `unstake`.
+    challenge_s
+        Seconds after its end in which a job takes evidence and does not pay.
     """
     with Connection(url, deployer) as connection:
-        client = deploy(connection, DeploymentTerms(unbonding_s=unbonding_s))
+        client = deploy(connection, DeploymentTerms(unbonding_s=unbonding_s, challenge_s=challenge_s))
         for address, amount in grants.items():
             client.token.transfer(address, amount)
         folder = _relative(store.absolute(), network_file.absolute().parent)

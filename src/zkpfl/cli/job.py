@@ -168,6 +168,21 @@ def result(
     output.result({**result, "model": str(out) if out else None})
 
 
+@app.command("claim")
+def claim(job: JobNumber, network: NetworkFile, identity: IdentityFile, json: Json = False) -> None:
+    """Take what an ended job owes this account, as owner, trainer, zk-node or accuser."""
+    from zkpfl.cli.decimals import format_mpc
+    from zkpfl.cli.jobs import existing_job
+    from zkpfl.roles.identity import Identity
+    from zkpfl.roles.network import Network
+
+    ledger = Network.load(network).connect(Identity.load(identity).account)
+    existing_job(ledger, job)
+    amount = ledger.owed(job, ledger.account)
+    ledger.claim(job)
+    Output(json).result({"job": job, "claimed": format_mpc(amount)})
+
+
 def _follow(
     job: int,
     network: Path,

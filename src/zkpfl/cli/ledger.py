@@ -23,6 +23,7 @@ CHAIN_ID = 31337
 """Chain id of a new embedded ledger: the one that development chains use."""
 
 UNBONDING_S = 3600
+CHALLENGE_S = 3600
 
 app = typer.Typer(help="Run the embedded ledger; deploy the contracts.")
 
@@ -72,6 +73,9 @@ def deploy(
     unbonding: Annotated[
         int, typer.Option(min=0, help="Seconds that a stake stays after `unstake`.")
     ] = UNBONDING_S,
+    challenge: Annotated[
+        int, typer.Option(min=0, help="Seconds after its end in which a job takes evidence and does not pay.")
+    ] = CHALLENGE_S,
     json: Json = False,
 ) -> None:
     """Deploy token and ledger contract, and write the network file that every party needs."""
@@ -82,7 +86,13 @@ def deploy(
     from zkpfl.roles.identity import Identity
 
     deployed = deploy_network(
-        url, Identity.load(identity).account, network, store, dict(grants), unbonding_s=unbonding
+        url,
+        Identity.load(identity).account,
+        network,
+        store,
+        dict(grants),
+        unbonding_s=unbonding,
+        challenge_s=challenge,
     )
     Output(json).result(
         {

@@ -9,8 +9,12 @@ from typing import Any
 from zkpfl.cli.addresses import format_address
 from zkpfl.cli.decimals import format_mpc
 from zkpfl.ledger.client import LedgerClient
-from zkpfl.ledger.events import Event, JobEnded, Rewarded, Slashed
+from zkpfl.ledger.events import Convicted, Event
 from zkpfl.ledger.records import Job
+from zkpfl.ledger.settlement import Settlement, explain
+
+BURNT = bytes(18) + b"\xde\xad"
+"""Account that has no key: it holds what was burnt."""
 
 
 @dataclass(frozen=True)
@@ -20,11 +24,11 @@ class Payout:
     Parameters
     ----------
     role, name
-        ``model_owner``, ``zk_node`` or ``trainer``, and which.
+        ``model_owner``, ``zk_node``, ``trainer`` or, of a stranger, ``accuser``, and which.
     account
         20 bytes.
     reward
-        Credited rewards; the refund of the owner.
+        Credited rewards and bounties; the refund of the owner.
     slashed
         Taken from the stake.
     stake
@@ -80,24 +84,16 @@ class Conservation:
 
 
 def payouts(ledger: LedgerClient, job: Job, names: Mapping[bytes, str] | None = None) -> list[Payout]:
-    """Return what everyone gets from a job so far: owner, zk-nodes, trainers."""
-    events, known = ledger.events(job.id), names or {}
-    rewards, slashes = _sums(events, Rewarded, "account"), _sums(events, Slashed, "node")
-    refund = sum(event.refund for event in events if isinstance(event, JobEnded))
-    rows = [Payout("model_owner", known.get(job.owner, "owner"), job.owner, refund, 0, 0)]
-    for role, accounts in (("zk_node", job.committee), ("trainer", job.trainers)):
+    """Return what everyone gets from a job so far: owner, zk-nodes, trainers, other accusers."""
+    settlement, known = explain(ledger.events(job.id)), names or {}
+    parties = (job.owner, *job.committee, *job.trainers)
+    accusers = dict.fromkeys(one.accuser for one in settlement.convictions if one.accuser not in parties)
+    rows = [Payout("model_owner", known.get(job.owner, "owner"), job.owner, settlement.owed(job.owner), 0, 0)]
+    for role, accounts in (("zk_node", job.committee), ("trainer", job.trainers), ("accuser", [*accusers])):
         for number, account in enumerate(accounts):
             name = known.get(account, f"{role.removeprefix('zk_')} {number + (role == 'zk_node')}")
-            rows.append(
-                Payout(
-                    role,
-                    name,
-                    account,
-                    rewards.get(account, 0),
-                    slashes.get(account, 0),
-                    _stake(ledger, account),
-                )
-            )
+            taken = _taken(settlement, account)
+            rows.append(Payout(role, name, account, settlement.owed(account), taken, _stake(ledger, account)))
     return rows
 
 
@@ -114,8 +110,8 @@ def conservation(ledger: LedgerClient, others: Iterable[bytes], supply: int) -> 
         All tokens there are.
     """
     jobs = [ledger.job(number) for number in range(1, ledger.job_count() + 1)]
-    parties = {account for job in jobs for account in (job.owner, *job.committee, *job.trainers)}
-    accounts = parties | set(others)
+    parties = {account for job in jobs for account in _parties(job, ledger.events(job.id))}
+    accounts = parties | set(others) | {BURNT}
     held = ledger.token.balance(ledger.contract)
     return Conservation(
         contract_balance=held,
@@ -127,15 +123,15 @@ def conservation(ledger: LedgerClient, others: Iterable[bytes], supply: int) -> 
     )
 
 
-def _sums(
-    events: Iterable[Event], kind: type[Rewarded] | type[Slashed], account_field: str
-) -> dict[bytes, int]:
-    totals: dict[bytes, int] = {}
-    for event in events:
-        if isinstance(event, kind):
-            account, amount = getattr(event, account_field), event.amount
-            totals[account] = totals.get(account, 0) + amount
-    return totals
+def _parties(job: Job, events: Iterable[Event]) -> set[bytes]:
+    accusers = {event.accuser for event in events if isinstance(event, Convicted)}
+    return {job.owner, *job.committee, *job.trainers, *accusers}
+
+
+def _taken(settlement: Settlement, account: bytes) -> int:
+    """What was taken from the stake of an account."""
+    slashed = sum(slash.amount for slash in settlement.slashes if slash.node == account)
+    return slashed + sum(one.stake for one in settlement.convictions if one.account == account)
 
 
 def _stake(ledger: LedgerClient, account: bytes) -> int:

@@ -11,6 +11,28 @@ Each function raises :class:`InvalidEncoding` for a wrong length or a field elem
 from __future__ import annotations
 
 from zkpfl import _core
+from zkpfl.crypto.points import POINT_BYTES as COMPRESSED_BYTES
+from zkpfl.crypto.points import G1Array
+
+POINT_BYTES = 128
+"""Bytes of a point of G1 in the encoding of EIP-2537."""
+
+_COMPRESSED_INFINITY = b"\xc0" + bytes(COMPRESSED_BYTES - 1)
+
+
+def encode_points(points: G1Array) -> bytes:
+    """Points in affine coordinates, 128 bytes each."""
+    data = points.encode()
+    return b"".join(
+        _encode_point(data[start : start + COMPRESSED_BYTES])
+        for start in range(0, len(data), COMPRESSED_BYTES)
+    )
+
+
+def _encode_point(compressed: bytes) -> bytes:
+    if compressed == _COMPRESSED_INFINITY:
+        return bytes(POINT_BYTES)
+    return _core.bls_signature_to_ledger(compressed)  # signatures are points of G1 other than infinity
 
 
 def g1_add(data: bytes) -> bytes:

@@ -9,6 +9,9 @@ from zkpfl import _core
 from zkpfl.crypto.points import G1Array
 from zkpfl.errors import InvalidParameter
 
+MAX_COLUMNS = 16384
+"""Most columns of a row."""
+
 DOMAIN = b"ZKPFL-V1-GENERATORS"
 """Domain separation tag of RFC 9380, suite ``BLS12381G1_XMD:SHA-256_SSWU_RO_``."""
 
@@ -51,8 +54,8 @@ def generators(columns: int) -> Generators:
     InvalidParameter
         If ``columns`` is out of range.
     """
-    if not 1 <= columns <= 16384:
-        raise InvalidParameter(f"must be 1 to 16384, got {columns}", field="columns")
+    if not 1 <= columns <= MAX_COLUMNS:
+        raise InvalidParameter(f"must be 1 to {MAX_COLUMNS}, got {columns}", field="columns")
     messages = [b"G" + column.to_bytes(4, "big") for column in range(columns)]
     points = _core.hash_to_g1([*messages, b"H", b"U"], DOMAIN)
     return Generators(

@@ -66,6 +66,8 @@ __all__ = [
 BLS_KEY_BYTES = 256
 BLS_SIGNATURE_BYTES = 128
 MAX_ENDPOINT_BYTES = 128
+PARTS = ("rules", "bls_verifier", "judge")
+"""Contracts that the ledger relies on, in the order of its constructor's arguments, after the token."""
 TOKEN_SUPPLY = 10**9 * MPC
 """Base units of a new token, minted to the deployer."""
 
@@ -281,7 +283,7 @@ def deploy(
         connection,
         "zkpfl",
         Web3.to_checksum_address(checked_address(token, "token")),
-        Web3.to_checksum_address(_create(connection, "bls_verifier")),
+        *(Web3.to_checksum_address(_create(connection, name)) for name in PARTS),
         *astuple(fixed),
     )
     return LedgerClient(connection, contract, first_block=first_block)

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-from zkpfl.ledger.records import AccountRole, Durations, JobStatus, JobTerms, RoundKind
+from zkpfl.ledger.records import AccountRole, Durations, JobStatus, JobTerms, Offence, RoundKind
 
-_ADDRESS_FIELDS = frozenset({"account", "owner", "trainer", "node"})
-_ENUM_FIELDS = {"kind": RoundKind, "status": JobStatus, "role": AccountRole}
+_ADDRESS_FIELDS = frozenset({"account", "accuser", "owner", "trainer", "node"})
+_ENUM_FIELDS = {"kind": RoundKind, "status": JobStatus, "role": AccountRole, "offence": Offence}
 
 
 @dataclass(frozen=True)
@@ -199,6 +199,24 @@ class Slashed(Event):
 
 
 @dataclass(frozen=True)
+class Convicted(Event):
+    """The judge found an account guilty; ``stake`` is what it had, ``forfeited`` its rewards of the job."""
+
+    job: int
+    round: int
+    account: bytes
+    accuser: bytes
+    offence: Offence
+    stake: int
+    forfeited: int
+
+    @property
+    def bounty(self) -> int:
+        """What the accuser is owed for it; the rest of the stake is burnt."""
+        return self.stake // 5
+
+
+@dataclass(frozen=True)
 class RoundClosed(Event):
     """A round succeeded; without a score ``checkpoint`` is zero bytes and ``accuracy`` 0."""
 
@@ -250,6 +268,7 @@ JOB_EVENTS: tuple[type[Event], ...] = (
     Scored,
     Rewarded,
     Slashed,
+    Convicted,
     RoundClosed,
     RoundFailed,
     JobEnded,

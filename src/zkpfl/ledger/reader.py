@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, TypeVar, cast
 
 from web3.contract.contract import ContractFunction
@@ -74,6 +75,21 @@ class LedgerReader:
         """EIP-155 chain id."""
         return self.connection.chain_id
 
+    @cached_property
+    def challenge_s(self) -> int:
+        """Seconds from the end of a job until it pays."""
+        return int(self._read(self._functions.CHALLENGE()))
+
+    @cached_property
+    def min_trainer_stake(self) -> int:
+        """Least stake of a trainer, base units."""
+        return int(self._read(self._functions.MIN_TRAINER_STAKE()))
+
+    @cached_property
+    def judge(self) -> bytes:
+        """Address of the judge that this ledger trusts, bytes[20]."""
+        return address_bytes(self._read(self._functions.JUDGE()))
+
     def block_number(self) -> int:
         """Return the number of the latest block: cheap enough to poll."""
         return self.connection.block_number()
@@ -136,6 +152,10 @@ class LedgerReader:
         """Return what a job owes an account (bytes[20]), in base units."""
         function = self._functions.owed(checked_job(job), checked_address(account, "account"))
         return int(self._read(function, finalized))
+
+    def pays_at(self, job: Job) -> int:
+        """Return the time from which an ended job can be claimed from."""
+        return job.ended + self.challenge_s
 
     def round(self, job: int, number: int, *, finalized: bool = False) -> Round:
         """Return a round.

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from zkpfl.ledger.events import (
     AcceptedSetFixed,
     Claimed,
+    Convicted,
     Event,
     JobCreated,
     JobEnded,
@@ -33,6 +34,13 @@ def discrepancies(events: Sequence[Event]) -> list[str]:
     """
     settlement = explain(events)
     found = [line for result in settlement.rounds for line in _round_differences(events, result)]
+    convicted = [event for event in events if isinstance(event, Convicted)]
+    for event, one in zip(convicted, settlement.convictions, strict=True):
+        if event.forfeited != one.forfeited:
+            found.append(
+                f"round {event.round}: conviction of 0x{event.account.hex()}: "
+                f"forfeited {event.forfeited}, expected {one.forfeited}"
+            )
     ended = [event for event in events if isinstance(event, JobEnded)]
     if ended and ended[0].refund != settlement.refund:
         found.append(f"job: refund {ended[0].refund}, expected {settlement.refund}")

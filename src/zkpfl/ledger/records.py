@@ -58,6 +58,15 @@ class RoundKind(IntEnum):
     TRAINING = 2
 
 
+class Offence(IntEnum):
+    """What evidence shows that a contract can judge (docs/spec.md §9.6)."""
+
+    BAD_SHARE = 1
+    BAD_AGGREGATE_SHARE = 2
+    FALSE_ATTESTATION = 3
+    EQUIVOCATION = 4
+
+
 class AccountRole(IntEnum):
     """What an account is registered as."""
 
@@ -79,11 +88,14 @@ class DeploymentTerms:
     ----------
     unbonding_s
         Seconds from `unstake`, or the end of the last job after it, until a stake is free; 0 to 366 days.
+    challenge_s
+        Seconds from the end of a job until it pays, in which evidence still counts; at most ``unbonding_s``.
     min_node_stake, min_trainer_stake, min_fee
         Base units, positive.
     """
 
     unbonding_s: int = 3600
+    challenge_s: int = 3600
     min_node_stake: int = 500 * MPC
     min_trainer_stake: int = 500 * MPC
     min_fee: int = 100 * MPC
@@ -91,6 +103,11 @@ class DeploymentTerms:
     def __post_init__(self) -> None:
         _require(
             0 <= self.unbonding_s <= MAX_LIFETIME_S, "unbonding_s", f"must be 0 to {MAX_LIFETIME_S} seconds"
+        )
+        _require(
+            0 <= self.challenge_s <= self.unbonding_s,
+            "challenge_s",
+            f"must be 0 to {self.unbonding_s} seconds",
         )
         for name in ("min_node_stake", "min_trainer_stake", "min_fee"):
             _require(0 < getattr(self, name) < 1 << 128, name, "must be positive and below 2^128")
@@ -140,6 +157,8 @@ class JobTerms:
         SHA-256 of the job manifest, bytes[32].
     member_key
         X25519 public key of the members, bytes[32].
+    statistics_layout, training_layout
+        `Layout.shape` of the rounds of each kind, by which the judge reads evidence; 0 where there are none.
 
     Raises
     ------
@@ -158,6 +177,8 @@ class JobTerms:
     deadline: int
     manifest: bytes
     member_key: bytes
+    statistics_layout: int
+    training_layout: int
 
     def __post_init__(self) -> None:
         rounds = self.training_rounds
@@ -178,6 +199,12 @@ class JobTerms:
         _require(0 < self.deadline < 1 << 64, "deadline", f"must be a time in seconds, got {self.deadline}")
         for name in ("manifest", "member_key"):
             _require(len(getattr(self, name)) == 32, name, "must be 32 bytes")
+        for name in ("statistics_layout", "training_layout"):
+            _require(0 <= getattr(self, name) < 1 << 128, name, "must be four numbers of 32 bits")
+
+    def layout(self, kind: RoundKind) -> int:
+        """Shape of the rounds of a kind."""
+        return self.statistics_layout if kind is RoundKind.STATISTICS else self.training_layout
 
     @property
     def rounds(self) -> int:
@@ -217,6 +244,8 @@ class Job:
         SHA-256 of the last scored checkpoint's manifest; None before.
     absent_trainers, absent_nodes
         Sets that this round's Collect and Check do not wait for.
+    ended
+        When it ended; 0 before.
     phase, phase_deadline
         Of the current round; NONE and the end of recruiting before the first.
     """
@@ -238,6 +267,7 @@ class Job:
     checkpoint: bytes | None
     absent_trainers: int
     absent_nodes: int
+    ended: int
     phase: Phase
     phase_deadline: int
 
@@ -327,7 +357,8 @@ class Post:
 
 @dataclass(frozen=True)
 class Score:
-    """How a trainer scored a round: its checkpoint and the accuracy in ppm."""
+    """How a trainer scored a round: its checkpoint, the accuracy in ppm, and the stake behind it."""
 
     checkpoint: bytes
     accuracy: int
+    stake: int

@@ -14,6 +14,7 @@ from zkpfl.ledger.events import (
     AcceptedSetFixed,
     AggregatePosted,
     Attested,
+    Convicted,
     Event,
     JobCreated,
     JobEnded,
@@ -26,7 +27,7 @@ from zkpfl.ledger.events import (
     Slashed,
     Submitted,
 )
-from zkpfl.ledger.records import AccountRole, JobStatus, RoundKind
+from zkpfl.ledger.records import AccountRole, JobStatus, Offence, RoundKind
 from zkpfl.ledger.rules import (
     ONE,
     FeeSplit,
@@ -53,6 +54,8 @@ class Reward:
         Trainers: time factor times accuracy factor, and the sum over I. Nodes: 1, and how many were valid.
     time_factor, accuracy_factor
         Units of 10**-18; 1 for nodes.
+    convicted
+        Whether the account had been convicted before the round closed: then its part stays with the owner.
     """
 
     round: int
@@ -64,10 +67,13 @@ class Reward:
     total_weight: int
     time_factor: int = ONE
     accuracy_factor: int = ONE
+    convicted: bool = False
 
     @property
     def amount(self) -> int:
         """Base units credited."""
+        if self.convicted:
+            return 0
         return (self.flat_pot + self.improvement_pot) * self.weight // self.total_weight
 
 
@@ -83,6 +89,41 @@ class Slash:
     def amount(self) -> int:
         """Base units taken."""
         return self.stake // 10
+
+
+@dataclass(frozen=True)
+class Conviction:
+    """What an account lost by evidence: all of its stake, and its rewards of the job.
+
+    Parameters
+    ----------
+    round, account, accuser, offence
+        Whose offence, where, and who proved it.
+    stake
+        What it had: a fifth is the accuser's bounty, the rest is burnt.
+    forfeited
+        What the job owed it, which goes to the owner.
+    after_end
+        Whether the job had ended, so that its refund had been computed.
+    """
+
+    round: int
+    account: bytes
+    accuser: bytes
+    offence: Offence
+    stake: int
+    forfeited: int
+    after_end: bool
+
+    @property
+    def bounty(self) -> int:
+        """Base units that the accuser is owed."""
+        return self.stake // 5
+
+    @property
+    def burnt(self) -> int:
+        """Base units that nobody gets."""
+        return self.stake - self.bounty
 
 
 @dataclass(frozen=True)
@@ -119,7 +160,7 @@ class RoundResult:
 
 @dataclass(frozen=True)
 class Settlement:
-    """All money of a job: ``fee + slashed = rewarded + refund`` once it has ended.
+    """All money of a job: ``fee + slashed + bounties = owed to everyone`` once it has ended.
 
     Parameters
     ----------
@@ -129,6 +170,8 @@ class Settlement:
         In order.
     best
         Best accuracy, ppm.
+    convictions
+        In order.
     status
         None while the job is not ended.
     """
@@ -139,6 +182,7 @@ class Settlement:
     split: FeeSplit
     rounds: tuple[RoundResult, ...]
     best: int
+    convictions: tuple[Conviction, ...]
     status: JobStatus | None
 
     @property
@@ -155,6 +199,7 @@ class Settlement:
     def escrow(self) -> int:
         """What is neither rewarded nor, before the end, refunded; base units."""
         taken = sum(slash.amount for slash in self.slashes)
+        taken += sum(one.forfeited for one in self.convictions if not one.after_end)
         return self.fee + taken - sum(reward.amount for reward in self.rewards)
 
     @property
@@ -165,7 +210,11 @@ class Settlement:
     def owed(self, account: bytes) -> int:
         """Return all that the job ever owes an account, paid or not; base units."""
         earned = sum(reward.amount for reward in self.rewards if reward.account == account)
-        return earned + (self.refund or 0 if account == self.owner else 0)
+        for one in self.convictions:
+            earned += one.bounty * (one.accuser == account) - one.forfeited * (one.account == account)
+        if account == self.owner:
+            earned += (self.refund or 0) + sum(one.forfeited for one in self.convictions if one.after_end)
+        return earned
 
 
 @dataclass
@@ -210,6 +259,7 @@ class _Job:
         self.split = FeeSplit.of(self.created.fee, self.created.terms)
         self.best = self.created.terms.baseline
         self.records = _round_records(events)
+        self.convicted = {e.account: _place(e) for e in events if isinstance(e, Convicted)}
 
     def number_of(self, node: bytes) -> int:
         return self.created.committee.index(node) + 1
@@ -257,7 +307,29 @@ class _Job:
         pot = self.split.improvement_pot(self.created.terms, self.best, accuracy or 0)
         self.best = max(self.best, accuracy or 0)
         rewards = (*self._node_rewards(record), *self._trainer_rewards(record, result.accepted, pot))
-        return replace(result, checkpoint=checkpoint, accuracy=accuracy, rewards=rewards)
+        closed = _place(record.closed[0])
+        judged = tuple(replace(r, convicted=self.convicted.get(r.account, closed) < closed) for r in rewards)
+        return replace(result, checkpoint=checkpoint, accuracy=accuracy, rewards=judged)
+
+    def convictions(self, events: Sequence[Event], rounds: Sequence[RoundResult]) -> Iterator[Conviction]:
+        """Recompute what each conviction took, from what the job owed the account until then."""
+        owed: dict[bytes, int] = {}
+        ended, results = False, {result.number: result for result in rounds}
+        for event in sorted(events, key=_place):
+            if isinstance(event, RoundClosed):
+                for reward in results[event.round].rewards:
+                    owed[reward.account] = owed.get(reward.account, 0) + reward.amount
+            elif isinstance(event, JobEnded):
+                ended = True
+                owed[self.created.owner] = owed.get(self.created.owner, 0) + event.refund
+            elif isinstance(event, Convicted):
+                forfeited = owed.pop(event.account, 0)
+                if ended:
+                    owed[self.created.owner] = owed.get(self.created.owner, 0) + forfeited
+                owed[event.accuser] = owed.get(event.accuser, 0) + event.bounty
+                yield Conviction(
+                    event.round, event.account, event.accuser, event.offence, event.stake, forfeited, ended
+                )
 
     def _node_rewards(self, record: _RoundRecord) -> Iterator[Reward]:
         valid = record.attested[0].valid
@@ -277,6 +349,10 @@ class _Job:
         for trainer in paid:
             time = times[trainer]
             yield Reward(started.round, trainer, AccountRole.TRAINER, flat, pot, time * ONE, total, time)
+
+
+def _place(event: Event) -> tuple[int, int]:
+    return event.block, event.log_index
 
 
 def _round_records(events: Sequence[Event]) -> list[_RoundRecord]:
@@ -318,5 +394,6 @@ def explain(events: Sequence[Event]) -> Settlement:
         split=job.split,
         rounds=rounds,
         best=job.best,
+        convictions=tuple(job.convictions(events, rounds)),
         status=ended[0].status if ended else None,
     )

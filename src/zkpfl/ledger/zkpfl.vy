@@ -12,6 +12,15 @@
 
 from ethereum.ercs import IERC20
 
+interface Rules:
+    def end_of_recruiting(terms: Terms, nodes: uint256) -> uint256: view
+    def choose_accepted(
+        reports: DynArray[uint256, 10], reported: uint256, threshold: uint256
+    ) -> (uint256, uint256): view
+    def weighted_median(
+        accuracies: DynArray[uint256, 256], stakes: DynArray[uint256, 256]
+    ) -> uint256: view
+
 interface BlsVerifier:
     def verify_possession(digest: bytes32, signature: Bytes[128], key: Bytes[256]) -> bool: view
     def verify_attestation(
@@ -45,12 +54,11 @@ TRAINING: constant(uint256) = 2
 
 MAX_TRAINERS: constant(uint256) = 256
 MAX_NODES: constant(uint256) = 10
-MAX_ROUNDS: constant(uint256) = 1000
 MAX_FAILURES: constant(uint256) = 3
-MAX_PHASE: constant(uint256) = 30 * 86400  # a stake cannot be bound for ever by a job that never ends
 MAX_LIFETIME: constant(uint256) = 366 * 86400
 MAX_AMOUNT: constant(uint256) = 2**128 - 1  # so that no product below overflows and no settlement can revert
 MILLION: constant(uint256) = 10**6
+NOBODY: constant(address) = 0x000000000000000000000000000000000000dEaD  # has no key: what is sent there is burnt
 ONE: constant(uint256) = 10**18
 
 
@@ -75,6 +83,8 @@ struct Terms:
     deadline: uint256
     manifest: bytes32
     member_key: bytes32
+    statistics_layout: uint256  # columns ‖ lane rows ‖ lanes ‖ lane width, 32 bits each; for the judge
+    training_layout: uint256
 
 struct Job:
     owner: address
@@ -90,6 +100,7 @@ struct Job:
     checkpoint: bytes32
     absent_trainers: uint256
     absent_nodes: uint256
+    ended: uint256
 
 struct Round:
     kind: uint256
@@ -121,6 +132,14 @@ struct Post:
 struct Score:
     checkpoint: bytes32
     accuracy: uint256
+    stake: uint256  # when it scored
+
+struct Facts:
+    layout: uint256
+    threshold: uint256
+    accepted: uint256
+    aggregate_root: bytes32
+    signers: uint256
 
 
 event NodeRegistered:
@@ -229,6 +248,15 @@ event Slashed:
     stake: uint256  # before
     amount: uint256
 
+event Convicted:
+    job: indexed(uint256)
+    round: indexed(uint256)
+    account: indexed(address)
+    accuser: address
+    offence: uint256
+    stake: uint256  # before; a fifth is the bounty, the rest is burnt
+    forfeited: uint256  # rewards of the job, back to its owner
+
 event RoundClosed:
     job: indexed(uint256)
     round: indexed(uint256)
@@ -253,8 +281,11 @@ event Claimed:
 
 
 TOKEN: public(immutable(IERC20))
+RULES: public(immutable(Rules))
 VERIFIER: public(immutable(BlsVerifier))
+JUDGE: public(immutable(address))
 UNBONDING: public(immutable(uint256))
+CHALLENGE: public(immutable(uint256))  # from the end of a job until it pays
 MIN_NODE_STAKE: public(immutable(uint256))
 MIN_TRAINER_STAKE: public(immutable(uint256))
 MIN_FEE: public(immutable(uint256))
@@ -280,19 +311,29 @@ _support: HashMap[uint256, HashMap[uint256, HashMap[bytes32, uint256]]]
 @deploy
 def __init__(
     token: IERC20,
+    rules: Rules,
     verifier: BlsVerifier,
+    judge: address,
     unbonding: uint256,
+    challenge: uint256,
     min_node_stake: uint256,
     min_trainer_stake: uint256,
     min_fee: uint256,
 ):
     assert token.address != empty(address), "no_token"
+    assert rules.address != empty(address), "no_rules"
     assert verifier.address != empty(address), "no_verifier"
+    assert judge != empty(address), "no_judge"
     assert unbonding <= MAX_LIFETIME, "unbonding_out_of_range"
+    # so that evidence found before a job pays still finds the stake
+    assert challenge <= unbonding, "challenge_out_of_range"
     assert min(min_node_stake, min(min_trainer_stake, min_fee)) > 0, "minimum_is_zero"
     TOKEN = token
+    RULES = rules
     VERIFIER = verifier
+    JUDGE = judge
     UNBONDING = unbonding
+    CHALLENGE = challenge
     MIN_NODE_STAKE = min_node_stake
     MIN_TRAINER_STAKE = min_trainer_stake
     MIN_FEE = min_fee
@@ -344,7 +385,7 @@ def withdraw_stake():
     self.bls_key_owner[keccak256(self.account[msg.sender].bls_key)] = empty(address)
     self.account[msg.sender] = empty(Account)
     log Unstaked(account=msg.sender, amount=amount)
-    self._send(amount)
+    self._send(msg.sender, amount)
 
 
 # Jobs (§9.2)
@@ -353,11 +394,10 @@ def withdraw_stake():
 @external
 def create_job(terms: Terms, committee: DynArray[address, MAX_NODES], fee: uint256) -> uint256:
     self._require(fee >= MIN_FEE and fee <= MAX_AMOUNT, "fee_out_of_range")
-    self._check_terms(terms, len(committee))
+    join_deadline: uint256 = staticcall RULES.end_of_recruiting(terms, len(committee))
     self.job_count += 1
     job: uint256 = self.job_count
     self._seat(job, committee)
-    join_deadline: uint256 = block.timestamp + terms.durations[0]
     self._jobs[job].owner = msg.sender
     self._jobs[job].status = RECRUITING
     self._jobs[job].fee = fee
@@ -397,6 +437,7 @@ def join(job: uint256):
     self._require(self.account[msg.sender].role == TRAINER, "not_a_trainer")
     self._require(self.account[msg.sender].withdrawable_at == 0, "unstaking")
     self._require(self._jobs[job].owner != msg.sender, "own_job")
+    self._require(self.account[msg.sender].stake >= MIN_TRAINER_STAKE, "stake_out_of_range")
     self._require(self._jobs[job].status == RECRUITING, "not_recruiting")
     self._require(block.timestamp < self._jobs[job].join_deadline, "deadline_passed")
     self._require(self._number[job][msg.sender] == 0, "already_joined")
@@ -419,11 +460,23 @@ def advance(job: uint256):
 @external
 def claim(job: uint256):
     self._require(self._jobs[job].status > RUNNING, "job_not_ended")
+    self._require(not self._open_to_evidence(job), "challenge_window")
     amount: uint256 = self.owed[job][msg.sender]
     self._require(amount > 0, "nothing_owed")
     self.owed[job][msg.sender] = 0
     log Claimed(job=job, account=msg.sender, amount=amount)
-    self._send(amount)
+    self._send(msg.sender, amount)
+
+
+@external
+def convict(job: uint256, round: uint256, account: address, accuser: address, offence: uint256):
+    """
+    @notice Whom the judge has found guilty loses stake, rewards and seat. Nothing is left to take from whom the
+            job has convicted before: a second piece of evidence is true, and worth nothing.
+    """
+    self._require(msg.sender == JUDGE, "not_the_judge")
+    if self._number[job][account] != 0 and self._open_to_evidence(job):
+        self._convict(job, round, account, accuser, offence)
 
 
 # Rounds (§9.3)
@@ -527,10 +580,7 @@ def scores(job: uint256, round: uint256) -> DynArray[Score, MAX_TRAINERS]:
 @external
 @view
 def reports(job: uint256, round: uint256) -> DynArray[uint256, MAX_NODES]:
-    found: DynArray[uint256, MAX_NODES] = []
-    for j: uint256 in range(len(self._committee[job]), bound=MAX_NODES):
-        found.append(self._reports[job][round][j])
-    return found
+    return self._all_reports(job, round)
 
 
 @external
@@ -540,6 +590,53 @@ def posts(job: uint256, round: uint256) -> DynArray[Post, MAX_NODES]:
     for j: uint256 in range(len(self._committee[job]), bound=MAX_NODES):
         found.append(self._posts[job][round][j])
     return found
+
+
+# What the judge reads
+
+
+@external
+@view
+def evidence(job: uint256, round: uint256) -> Facts:
+    kind: uint256 = self.round[job][round].kind
+    self._require(kind != 0, "unknown_round")
+    return Facts(
+        layout=self._terms[job].training_layout if kind == TRAINING else self._terms[job].statistics_layout,
+        threshold=self._terms[job].threshold,
+        accepted=self.round[job][round].accepted,
+        aggregate_root=self.round[job][round].aggregate_root,
+        signers=self.round[job][round].signers,
+    )
+
+
+@external
+@view
+def commitment_root(job: uint256, round: uint256, trainer: uint256) -> bytes32:
+    return self._submissions[job][round][trainer].commitment_root
+
+
+@external
+@view
+def share_root(job: uint256, round: uint256, node: uint256) -> bytes32:
+    return self._posts[job][round][node - 1].share_root
+
+
+@external
+@view
+def has_trainer(job: uint256, account: address) -> bool:
+    return self._number[job][account] != 0 and self.account[account].role == TRAINER
+
+
+@external
+@view
+def committee(job: uint256) -> DynArray[address, MAX_NODES]:
+    return self._committee[job]
+
+
+@external
+@view
+def bls_key(node: address) -> Bytes[256]:
+    return self.account[node].bls_key
 
 
 # Accounts
@@ -589,29 +686,12 @@ def _receive(amount: uint256):
 
 
 @internal
-def _send(amount: uint256):
-    ok: bool = extcall TOKEN.transfer(msg.sender, amount)
+def _send(receiver: address, amount: uint256):
+    ok: bool = extcall TOKEN.transfer(receiver, amount)
     self._require(ok, "transfer_failed")
 
 
 # Life of a job
-
-
-@internal
-@view
-def _check_terms(terms: Terms, nodes: uint256):
-    self._require(terms.threshold >= 2, "threshold_out_of_range")
-    self._require(nodes <= MAX_NODES and nodes + 1 >= 2 * terms.threshold, "committee_size")
-    self._require(terms.quorum >= 2 and terms.quorum <= terms.max_trainers, "quorum_out_of_range")
-    self._require(terms.max_trainers <= MAX_TRAINERS, "max_trainers_out_of_range")
-    self._require(terms.training_rounds <= MAX_ROUNDS, "rounds_out_of_range")
-    self._require(terms.statistics or terms.training_rounds > 0, "rounds_out_of_range")
-    self._require(terms.target <= MILLION, "target_out_of_range")
-    self._require(terms.training_rounds == 0 or terms.baseline < terms.target, "target_out_of_range")
-    for seconds: uint256 in terms.durations:
-        self._require(seconds > 0 and seconds <= MAX_PHASE, "duration_out_of_range")
-    self._require(terms.deadline > block.timestamp + terms.durations[0], "deadline_out_of_range")
-    self._require(terms.deadline <= block.timestamp + MAX_LIFETIME, "deadline_out_of_range")
 
 
 @internal
@@ -652,6 +732,7 @@ def _end_recruiting(job: uint256):
 def _end_job(job: uint256, status: uint256):
     refund: uint256 = self._jobs[job].escrow
     self._jobs[job].status = status
+    self._jobs[job].ended = block.timestamp
     self._jobs[job].escrow = 0
     self.owed[job][self._jobs[job].owner] += refund
     for node: address in self._committee[job]:
@@ -659,6 +740,37 @@ def _end_job(job: uint256, status: uint256):
     for i: uint256 in range(len(self._trainers[job]), bound=MAX_TRAINERS):
         self._release(self._trainers[job][i])
     log JobEnded(job=job, status=status, refund=refund)
+
+
+@internal
+@view
+def _open_to_evidence(job: uint256) -> bool:
+    return self._jobs[job].status <= RUNNING or block.timestamp < self._jobs[job].ended + CHALLENGE
+
+
+@internal
+def _convict(job: uint256, round: uint256, account: address, accuser: address, offence: uint256):
+    stake: uint256 = self.account[account].stake
+    forfeited: uint256 = self.owed[job][account]
+    self._number[job][account] = 0
+    self.account[account].stake = 0
+    self.owed[job][account] = 0
+    if self._jobs[job].status <= RUNNING:
+        self._jobs[job].escrow += forfeited
+    else:
+        self.owed[job][self._jobs[job].owner] += forfeited
+    self.owed[job][accuser] += stake // 5
+    log Convicted(
+        job=job,
+        round=round,
+        account=account,
+        accuser=accuser,
+        offence=offence,
+        stake=stake,
+        forfeited=forfeited,
+    )
+    # burnt: a penalty that a friend gets, as the owner who chose the committee may be one, is none
+    self._send(NOBODY, stake - stake // 5)
 
 
 # Life of a round
@@ -773,7 +885,9 @@ def _end_check(job: uint256, round: uint256):
     self._jobs[job].absent_nodes = self._everyone(len(self._committee[job])) & ~reported
     accepted: uint256 = 0
     quorum: uint256 = 0
-    accepted, quorum = self._choose_accepted(job, round, reported)
+    accepted, quorum = staticcall RULES.choose_accepted(
+        self._all_reports(job, round), reported, self._terms[job].threshold
+    )
     if self._count(accepted) < self._terms[job].quorum:
         self._fail_round(job, round, "too_few_accepted")
         return
@@ -785,33 +899,11 @@ def _end_check(job: uint256, round: uint256):
 
 @internal
 @view
-def _choose_accepted(job: uint256, round: uint256, reported: uint256) -> (uint256, uint256):
-    """
-    @notice The largest common set of at least `threshold` reporting nodes, and the group that has it (§6).
-    @dev Groups come in ascending order, so that the lowest wins among equals. `common[group]` follows from
-         the group without its highest node: at most 1023 steps.
-    """
-    threshold: uint256 = self._terms[job].threshold
-    common: uint256[1024] = empty(uint256[1024])
-    common[0] = max_value(uint256)
-    node: uint256 = 0
-    report: uint256 = self._reports[job][round][0]
-    best: uint256 = 0
-    best_rank: uint256 = 0
-    for group: uint256 in range(1, 1 << len(self._committee[job]), bound=1023):
-        if group == 2 << node:
-            node += 1
-            report = self._reports[job][round][node]
-        if group & ~reported != 0:
-            continue
-        common[group] = common[group ^ (1 << node)] & report
-        nodes: uint256 = self._count(group)
-        if nodes >= threshold:
-            rank: uint256 = 16 * self._count(common[group]) + nodes
-            if rank > best_rank:
-                best = group
-                best_rank = rank
-    return common[best], best
+def _all_reports(job: uint256, round: uint256) -> DynArray[uint256, MAX_NODES]:
+    found: DynArray[uint256, MAX_NODES] = []
+    for j: uint256 in range(len(self._committee[job]), bound=MAX_NODES):
+        found.append(self._reports[job][round][j])
+    return found
 
 
 @internal
@@ -916,7 +1008,7 @@ def _posts_hash(job: uint256, round: uint256, valid: uint256) -> bytes32:
 def _score(job: uint256, round: uint256, index: uint256, checkpoint: bytes32, accuracy: uint256):
     stake: uint256 = self.account[msg.sender].stake
     scored: uint256 = self.round[job][round].scored | (1 << index)
-    self._scores[job][round][index] = Score(checkpoint=checkpoint, accuracy=accuracy)
+    self._scores[job][round][index] = Score(checkpoint=checkpoint, accuracy=accuracy, stake=stake)
     self.round[job][round].scored = scored
     self._support_checkpoint(job, round, checkpoint, stake)
     log Scored(
@@ -974,32 +1066,15 @@ def _continue(job: uint256, accuracy: uint256):
 @internal
 @view
 def _median(job: uint256, round: uint256) -> uint256:
-    """
-    @notice Stake-weighted lower median of the accuracies of those who scored the round's checkpoint.
-    @dev Bisection over the value: 20 passes whatever the order, so nobody can make closing expensive.
-    """
     checkpoint: bytes32 = self.round[job][round].checkpoint
-    total: uint256 = self._support[job][round][checkpoint]
     scored: uint256 = self.round[job][round].scored
     accuracies: DynArray[uint256, MAX_TRAINERS] = []
     stakes: DynArray[uint256, MAX_TRAINERS] = []
     for i: uint256 in range(len(self._trainers[job]), bound=MAX_TRAINERS):
         if scored & (1 << i) != 0 and self._scores[job][round][i].checkpoint == checkpoint:
             accuracies.append(self._scores[job][round][i].accuracy)
-            stakes.append(self.account[self._trainers[job][i]].stake)
-    low: uint256 = 0
-    high: uint256 = MILLION
-    for _: uint256 in range(20):
-        middle: uint256 = (low + high) // 2
-        reached: uint256 = 0
-        for k: uint256 in range(len(accuracies), bound=MAX_TRAINERS):
-            if accuracies[k] <= middle:
-                reached += stakes[k]
-        if 2 * reached >= total:
-            high = middle
-        else:
-            low = middle + 1
-    return high
+            stakes.append(self._scores[job][round][i].stake)
+    return staticcall RULES.weighted_median(accuracies, stakes)
 
 
 # Rewards (§9.5)
@@ -1029,10 +1104,11 @@ def _reward(job: uint256, round: uint256, accuracy: uint256):
 def _reward_nodes(job: uint256, round: uint256, pot: uint256) -> uint256:
     valid: uint256 = self.round[job][round].valid
     count: uint256 = self._count(valid)
+    paid: uint256 = 0
     for j: uint256 in range(len(self._committee[job]), bound=MAX_NODES):
         if valid & (1 << j) != 0:
-            self._credit(job, round, self._committee[job][j], NODE, pot // count, ONE, ONE)
-    return pot // count * count
+            paid += self._credit(job, round, self._committee[job][j], NODE, pot // count, ONE, ONE)
+    return paid
 
 
 @internal
@@ -1049,8 +1125,7 @@ def _reward_trainers(job: uint256, round: uint256, pot: uint256) -> uint256:
         if accepted & (1 << i) != 0:
             factor: uint256 = self._accuracy_factor(job, round, i)
             amount: uint256 = pot * (times[i] * factor) // total
-            self._credit(job, round, self._trainers[job][i], TRAINER, amount, times[i], factor)
-            paid += amount
+            paid += self._credit(job, round, self._trainers[job][i], TRAINER, amount, times[i], factor)
     return paid
 
 
@@ -1063,17 +1138,19 @@ def _credit(
     amount: uint256,
     time_factor: uint256,
     accuracy_factor: uint256,
-):
-    self.owed[job][account] += amount
+) -> uint256:
+    earned: uint256 = amount if self._number[job][account] != 0 else 0  # a convict earns nothing
+    self.owed[job][account] += earned
     log Rewarded(
         job=job,
         round=round,
         account=account,
         role=role,
-        amount=amount,
+        amount=earned,
         time_factor=time_factor,
         accuracy_factor=accuracy_factor,
     )
+    return earned
 
 
 @internal

@@ -17,6 +17,7 @@ from zkpfl.crypto.sharing import check_rows, interpolate_at_zero
 from zkpfl.errors import BadAggregateShare, BadSum, CorruptContent, InvalidEncoding, NotDelivered
 from zkpfl.protocol.aggregate import PublicAggregate
 from zkpfl.protocol.manifests import AggregateManifest
+from zkpfl.protocol.plan import RoundPlan
 from zkpfl.protocol.shares import decode_matrix
 
 
@@ -52,7 +53,7 @@ class MemberRound:
             A row under the share root fails the commitments: evidence.
         """
         party = f"zk-node {node}"
-        rows = self._open(node, manifest, blob, party)
+        rows = opened_share(self._public.plan, node, manifest, blob, self._member_key)
         bad_row = check_rows(rows, self._public.share_commitments(node))
         if bad_row is not None:
             raise BadAggregateShare(
@@ -86,15 +87,24 @@ class MemberRound:
             )
         return dict(sorted(self._shares.items())[:threshold])
 
-    def _open(self, node: int, manifest: AggregateManifest, blob: bytes, party: str) -> Scalars:
-        plan = self._public.plan
-        if hash_blob(blob) != manifest.blob_hash:
-            raise NotDelivered("the sealed share is not the posted one", party=party, field="blob")
-        try:
-            context = plan.aggregate_share_context(node)
-            rows = decode_matrix(plan, open_from(self._member_key, blob, context=context))
-        except (CorruptContent, InvalidEncoding) as error:
-            raise NotDelivered(str(error), party=party, field="blob") from error
-        if share_root(rows) != manifest.share_root:
-            raise NotDelivered("rows do not yield the share root", party=party, field="share_root")
-        return rows
+
+def opened_share(
+    plan: RoundPlan, node: int, manifest: AggregateManifest, blob: bytes, key: EncryptionKey
+) -> Scalars:
+    """Rows of an aggregate share, under its posted root but not yet compared with the commitments.
+
+    Raises
+    ------
+    NotDelivered
+        The blob is not the posted one, does not open or does not yield the share root.
+    """
+    party = f"zk-node {node}"
+    if hash_blob(blob) != manifest.blob_hash:
+        raise NotDelivered("the sealed share is not the posted one", party=party, field="blob")
+    try:
+        rows = decode_matrix(plan, open_from(key, blob, context=plan.aggregate_share_context(node)))
+    except (CorruptContent, InvalidEncoding) as error:
+        raise NotDelivered(str(error), party=party, field="blob") from error
+    if share_root(rows) != manifest.share_root:
+        raise NotDelivered("rows do not yield the share root", party=party, field="share_root")
+    return rows

@@ -118,7 +118,7 @@ class ReceivedShares:
         if hash_blob(blob) != message.blob_hash:
             raise NotDelivered("the sealed share is not the signed one", party=party, field="blob")
         points = decode_commitments(self._plan, commitments, message.commitment_root, party=party)
-        rows = self._decode(message, blob, party)
+        rows = received_rows(self._plan, message, blob, self._encryption, party)
         # Weights are drawn now that share and commitments are fixed.
         plan = self._plan
         combined = combine_share(rows, points, plan.layout, plan.committee, self._node)
@@ -181,7 +181,8 @@ class ReceivedShares:
         held = self._held[trainer]
         with self._own_fault(trainer):
             blob = self._archive.get(held.blob, max_size_bytes=held.blob_bytes)
-            return self._decode(held.signed.message, blob, f"trainer {trainer}")
+            message = held.signed.message
+            return received_rows(self._plan, message, blob, self._encryption, f"trainer {trainer}")
 
     def _read_points(self, trainer: int) -> G1Array:
         held, size = self._held[trainer], POINT_BYTES * self._plan.submission_points
@@ -202,19 +203,30 @@ class ReceivedShares:
                 field=f"share of trainer {trainer}",
             ) from error
 
-    def _decode(self, message: ShareMessage, blob: bytes, party: str) -> Scalars:
-        """Rows of a sealed share, which the share root binds whatever the bytes are."""
-        try:
-            context = self._plan.share_context(message.trainer, self._node)
-            rows = decode_share(self._plan, self._node, open_from(self._encryption, blob, context=context))
-        except (CorruptContent, InvalidEncoding) as error:
-            raise NotDelivered(str(error), party=party, field="blob") from error
-        if share_root(rows) != message.share_root:
-            raise NotDelivered("rows do not yield the share root", party=party, field="share_root")
-        return rows
-
     def _commitments_to(self, points: G1Array) -> G1Array:
         return share_commitments(points, self._plan.layout, self._plan.committee, self._node)
+
+
+def received_rows(
+    plan: RoundPlan, message: ShareMessage, blob: bytes, key: EncryptionKey, party: str
+) -> Scalars:
+    """Rows of a sealed share, under its signed root but not yet compared with the commitments.
+
+    The share root binds them, whatever the bytes are.
+
+    Raises
+    ------
+    NotDelivered
+        The blob is not what ``party`` signed, does not open or does not yield the share root.
+    """
+    try:
+        context = plan.share_context(message.trainer, message.node)
+        rows = decode_share(plan, message.node, open_from(key, blob, context=context))
+    except (CorruptContent, InvalidEncoding) as error:
+        raise NotDelivered(str(error), party=party, field="blob") from error
+    if share_root(rows) != message.share_root:
+        raise NotDelivered("rows do not yield the share root", party=party, field="share_root")
+    return rows
 
 
 def _add_rows(total: Scalars, rows: Scalars) -> Scalars:

@@ -7,7 +7,7 @@ from pathlib import Path
 import rlp
 
 from zkpfl.crypto.merkle import keccak256
-from zkpfl.ledger.client import LedgerClient
+from zkpfl.ledger.client import PARTS, LedgerClient
 from zkpfl.ledger.contracts import compiled
 from zkpfl.ledger.embedded import EmbeddedLedger
 from zkpfl.ledger.replay import RepeatedLedger, replay
@@ -44,17 +44,18 @@ def audit_chain(path: Path, chain_id: int, findings: Findings, progress: Progres
 
 
 def audit_code(chain: EmbeddedLedger, ledger: LedgerClient, findings: Findings) -> bool:
-    """Check that token, verifier and ledger contract were created from the code that this package compiles.
+    """Check that the ledger and the contracts it relies on were created from the code of this package.
 
     The chain has been repeated, so what a creation's transaction carries is what runs. Returns whether all
-    three are this package's.
+    are this package's.
     """
     own_code = True
     created = _creations(chain)
     own = created.get(ledger.contract, b"")
     arguments = own[len(compiled("zkpfl").bytecode) :]
-    token, verifier = (arguments[_WORD * i + 12 : _WORD * (i + 1)] for i in range(2))
-    for name, address in (("zkpfl", ledger.contract), ("mpc_token", token), ("bls_verifier", verifier)):
+    parts = ("mpc_token", *PARTS)
+    addresses = (arguments[_WORD * i + 12 : _WORD * (i + 1)] for i in range(len(parts)))
+    for name, address in (("zkpfl", ledger.contract), *zip(parts, addresses, strict=True)):
         place = f"contract {name} at 0x{address.hex()}"
         same = created.get(address, b"").startswith(compiled(name).bytecode)
         findings.require("contract_code", place, same, "is not the code that this package compiles")

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from zkpfl.crypto.merkle import keccak256
 from zkpfl.ledger.client import LedgerClient
 from zkpfl.ledger.embedded import EmbeddedLedger
-from zkpfl.ledger.events import Claimed, Event, Slashed, Staked, Unstaked
+from zkpfl.ledger.events import Claimed, Convicted, Event, Slashed, Staked, Unstaked
 from zkpfl.ledger.logs import LogFilter
 from zkpfl.ledger.reconciliation import discrepancies
 from zkpfl.ledger.records import Job
@@ -41,7 +41,7 @@ def audit_settlement(ledger: LedgerClient, job: Job, events: Sequence[Event], fi
     expected = explain(events)
     held = 0 if expected.status else expected.escrow
     findings.require("escrow", place, job.escrow == held, f"is {job.escrow}, should be {held}")
-    for account in sorted(_parties(job)):
+    for account in sorted(_parties(job, events)):
         claimed = sum(e.amount for e in events if isinstance(e, Claimed) and e.account == account)
         due, owed = expected.owed(account) - claimed, ledger.owed(job.id, account)
         findings.require(
@@ -76,7 +76,7 @@ def audit_conservation(
     detail = f"balances sum to {sum(held.values())}, {minted} were minted"
     findings.require("token_supply", "token", sum(held.values()) == minted, detail)
     stakes = _audit_stakes(ledger, events, findings)
-    debts = sum(_debts(ledger, job) for job in jobs.values())
+    debts = sum(_debts(ledger, job, events[number]) for number, job in jobs.items())
     owns = ledger.token.balance(ledger.contract)
     detail = f"the contract holds {owns}, stakes, escrow and unclaimed rewards are {stakes + debts}"
     findings.require("conservation", "contract", owns == stakes + debts, detail)
@@ -105,6 +105,8 @@ def _audit_stakes(ledger: LedgerClient, events: Mapping[int, Sequence[Event]], f
     for event in (event for of_job in events.values() for event in of_job):
         if isinstance(event, Slashed):
             stakes[event.node] -= event.amount
+        elif isinstance(event, Convicted):
+            stakes[event.account] -= event.stake
     total = 0
     for account, stake in stakes.items():
         record = ledger.node(account) or ledger.trainer(account)
@@ -115,10 +117,11 @@ def _audit_stakes(ledger: LedgerClient, events: Mapping[int, Sequence[Event]], f
     return total
 
 
-def _debts(ledger: LedgerClient, job: Job) -> int:
-    """What the contract holds for a job: escrow, and what it owes to owner, nodes and trainers."""
-    return job.escrow + sum(ledger.owed(job.id, account) for account in _parties(job))
+def _debts(ledger: LedgerClient, job: Job, events: Sequence[Event]) -> int:
+    """What the contract holds for a job: escrow, and what it owes to owner, nodes, trainers and accusers."""
+    return job.escrow + sum(ledger.owed(job.id, account) for account in _parties(job, events))
 
 
-def _parties(job: Job) -> set[bytes]:
-    return {job.owner, *job.committee, *job.trainers}
+def _parties(job: Job, events: Sequence[Event]) -> set[bytes]:
+    accusers = {event.accuser for event in events if isinstance(event, Convicted)}
+    return {job.owner, *job.committee, *job.trainers, *accusers}

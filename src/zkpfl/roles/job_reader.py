@@ -125,6 +125,11 @@ class JobReader:
             raise WrongContext(f"the job manifest has no {kind.name.lower()} layout", party=party)
         if layout.max_trainers < job.terms.max_trainers:
             raise WrongContext("sums of so many trainers do not decode", party=party, field="max_trainers")
+        if layout.shape != job.terms.layout(kind):
+            # Evidence is judged by the terms: under another layout an honest party could be convicted.
+            raise WrongContext(
+                "the terms state another layout than the manifest", party=party, field="layout"
+            )
         return layout
 
     def content_by_digest(self, digest: bytes) -> bytes:

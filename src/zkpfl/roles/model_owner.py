@@ -14,6 +14,7 @@ from zkpfl.learning.weights import checkpoint_bytes
 from zkpfl.ledger.client import LedgerClient
 from zkpfl.ledger.records import Durations, Job, JobTerms, Phase
 from zkpfl.protocol.manifests import JobManifest
+from zkpfl.roles.claiming import claim_or_tell
 from zkpfl.roles.events import Reporter, RoleEvent, Value, fault_event
 from zkpfl.roles.identity import Identity
 from zkpfl.roles.job_reader import JobReader, committee_member
@@ -139,6 +140,8 @@ class ModelOwnerRole:
             deadline=order.deadline,
             manifest=self._store.put(manifest.to_bytes()).digest,
             member_key=member_key(job_key).public,
+            statistics_layout=manifest.statistics.shape if manifest.statistics else 0,
+            training_layout=manifest.training.shape if manifest.training else 0,
         )
         job_id = self._ledger.create_job(terms, list(order.committee), order.fee)
         self._report(RoleEvent("job_created", job_id, fields={"fee": str(order.fee)}))
@@ -154,14 +157,8 @@ class ModelOwnerRole:
         RoleLoop(self._ledger, stop, self._report).run(duty.step)
         job = self._ledger.job(job_id)
         if job.status.ended:
-            self._take_refund(job_id)
+            claim_or_tell(self._ledger, job, stop, self._report)
         return JobResult(job, duty.checkpoint, duty.statistics, duty.error)
-
-    def _take_refund(self, job_id: int) -> None:
-        owed = self._ledger.owed(job_id, self._identity.account.address)
-        if owed:
-            self._ledger.claim(job_id)
-            self._report(RoleEvent("claimed", job_id, fields={"amount": str(owed)}))
 
 
 class _OwnerDuty:

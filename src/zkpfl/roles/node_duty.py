@@ -28,6 +28,7 @@ from zkpfl.protocol.aggregate import PublicAggregate
 from zkpfl.protocol.messages import SignedMessage
 from zkpfl.protocol.plan import bitmap_of, members_of
 from zkpfl.protocol.zk_node import NodeRound, ReleaseJournal
+from zkpfl.roles.claiming import claim_if_due
 from zkpfl.roles.events import Reporter, RoleEvent, fault_event
 from zkpfl.roles.identity import Identity
 from zkpfl.roles.job_reader import SEALING_OVERHEAD_BYTES, JobReader, registered_node
@@ -117,19 +118,12 @@ class NodeDuty:
         """Do what the round asks of this node now; returns whether the job has ended."""
         job = self._reader.job()
         if job.status.ended:
-            self._claim()
-            return True
+            return claim_if_due(self._ledger, job, self._report)
         if job.status is JobStatus.RUNNING:
             with self._lock:
                 self._step_round(job)
         advance_if_due(self._ledger, job, patience_s=PATIENCE_S * self._node)
         return False
-
-    def _claim(self) -> None:
-        owed = self._ledger.owed(self._reader.job_id, self._identity.account.address)
-        if owed:
-            self._ledger.claim(self._reader.job_id)
-            self._report(RoleEvent("claimed", self._reader.job_id, fields={"amount": str(owed)}))
 
     def _round_state(self, job: Job) -> NodeRound:
         number = job.current_round

@@ -25,6 +25,7 @@ from zkpfl.ledger.records import Job, JobStatus, Phase, Round, RoundKind
 from zkpfl.protocol.messages import MessageKind, SignedMessage
 from zkpfl.protocol.plan import RoundPlan, members_of
 from zkpfl.protocol.trainer import PreparedSubmission, SealedShare, SeededShares, prepare_submission
+from zkpfl.roles.claiming import claim_or_tell
 from zkpfl.roles.events import Reporter, RoleEvent, Value, fault_event
 from zkpfl.roles.identity import Identity
 from zkpfl.roles.job_reader import JobReader, registered_node
@@ -129,7 +130,7 @@ class TrainerRole:
             RoleLoop(self._ledger, stop, self._report).run(self._step)
             job = self._reader.job()
             if job.status.ended:
-                self._claim()
+                claim_or_tell(self._ledger, job, stop, self._report)
             return job
         finally:
             self._pool.shutdown(wait=False, cancel_futures=True)
@@ -139,12 +140,6 @@ class TrainerRole:
     def _register(self) -> None:
         if self._ledger.trainer(self._identity.account.address) is None:
             self._ledger.register_trainer(self._identity.encryption.public, self._settings.stake)
-
-    def _claim(self) -> None:
-        owed = self._ledger.owed(self._job_id, self._identity.account.address)
-        if owed:
-            self._ledger.claim(self._job_id)
-            self._report(RoleEvent("claimed", self._job_id, fields={"amount": str(owed)}))
 
     def _step(self) -> bool:
         job = self._reader.job()

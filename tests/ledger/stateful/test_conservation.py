@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from tests.ledger.conftest import CHAIN_ID
 from tests.ledger.direct import DirectLedger, Refused, probe_contract
+from tests.ledger.world import LAYOUT
 from web3 import Web3
 
 from zkpfl.crypto.bls import (
@@ -22,12 +23,13 @@ from zkpfl.crypto.bls import (
     possession_digest,
     signature_to_ledger,
 )
+from zkpfl.crypto.merkle import keccak256
 from zkpfl.crypto.transcript import Context
 from zkpfl.ledger.client import MPC, Durations, JobStatus, JobTerms, Phase
 from zkpfl.ledger.reconciliation import discrepancies
 from zkpfl.ledger.settlement import explain
 
-UNBONDING_S, PHASE_S, LIFETIME_S = 40, 20, 2000
+UNBONDING_S, CHALLENGE_S, PHASE_S, LIFETIME_S = 40, 30, 20, 2000
 ADMIN, STRANGER = b"\x01" * 20, b"\x02" * 20
 OWNERS = [bytes([16 + i]) * 20 for i in range(2)]
 NODES = [bytes([32 + i]) * 20 for i in range(4)]
@@ -35,7 +37,7 @@ TRAINERS = [bytes([64 + i]) * 20 for i in range(4)]
 EVERYONE = [*OWNERS, *NODES, *TRAINERS, STRANGER]
 KEYS = {node: BlsSecretKey.from_bytes((7 + i).to_bytes(32, "big")) for i, node in enumerate(NODES)}
 FUNDS = 10**6 * MPC
-TOTALS = {"calls": 0, "accepted": 0, "closed": 0, "ended": 0}
+TOTALS = {"calls": 0, "accepted": 0, "closed": 0, "ended": 0, "convicted": 0}
 
 accounts = st.sampled_from(EVERYONE)
 jobs = st.sampled_from([1, 1, 1, 2, 2, 3])
@@ -60,6 +62,7 @@ NOISE = (
     "post_aggregate",
     "attest",
     "score",
+    "convict",
 )
 
 
@@ -77,6 +80,7 @@ class Ledger(RuleBasedStateMachine):
         super().__init__()
         self.direct.revert(self.start)
         self.changed = True
+        self.cases: list[tuple[int, Any]] = []
 
     def call(self, sender: bytes, name: str, *arguments: Any, contract: Any = None) -> Any:
         """Call; a refusal must have a reason and leave the money where it was."""
@@ -108,6 +112,7 @@ class Ledger(RuleBasedStateMachine):
             "post_aggregate": (job, number, b"s" * 32, b"m" * 32),
             "attest": (job, number, b"a" * 32, 3, 3, bytes(128)),
             "score": (job, number, b"\x05" * 32, number),
+            "convict": (job, number, hexadecimal(account), hexadecimal(account), 1),
         }
         self.call(account, name, *arguments[name])
 
@@ -160,6 +165,8 @@ class Ledger(RuleBasedStateMachine):
             deadline=self.direct.time + LIFETIME_S,
             manifest=b"m" * 32,
             member_key=b"k" * 32,
+            statistics_layout=LAYOUT.shape,
+            training_layout=LAYOUT.shape,
         )
         self.call(owner, "create_job", astuple(terms), [hexadecimal(node) for node in NODES[:size]], fee)
         self.each(TRAINERS, joining, "join", job)
@@ -201,6 +208,32 @@ class Ledger(RuleBasedStateMachine):
         signature = signature_to_ledger(aggregate_signatures(signed))
         self.call(STRANGER, "attest", job, number, b"a" * 32, valid, signers, signature)
 
+    # Evidence
+
+    @rule(job=jobs, node=st.integers(1, 5), accuser=accounts, two=st.booleans())
+    def equivocate(self, job: int, node: int, accuser: bytes, two: bool) -> None:
+        """A node signs two sets, or only one; somebody shows both signatures."""
+        context = Context(CHAIN_ID, self.direct.address, job, 1)
+        statements = []
+        for accepted in (3, 7 if two else 3):
+            digest = attestation_digest(context, accepted, b"a" * 32, 3, [(b"s" * 32, b"m" * 32)] * 2)
+            signature = signature_to_ledger(KEYS[NODES[(node - 1) % 4]].sign(digest))
+            statements.append((accepted, b"a" * 32, 3, keccak256((b"s" * 32 + b"m" * 32) * 2), signature))
+        arguments = (hexadecimal(self.direct.address), job, 1, node, *statements)
+        self.call(accuser, "prove_equivocation", *arguments, contract=self.direct.judge)
+
+    @rule(job=jobs, node=st.integers(1, 5), accuser=accounts, wait=seconds)
+    def accuse(self, job: int, node: int, accuser: bytes, wait: int) -> None:
+        """Somebody accuses, and does not go through with it."""
+        judge = self.direct.judge
+        arguments = (hexadecimal(self.direct.address), job, 1, node, 0)
+        number = self.call(accuser, "accuse_aggregate_share", *arguments, contract=judge)
+        if number is not None:
+            case = self.direct.last_case()
+            self.direct.time += wait
+            self.cases.append((number, case))
+            self.call(STRANGER, "dismiss", number, case, contract=judge)
+
     @rule(job=jobs, accuracy=accuracies, deadlines=subsets)
     def whole_round(self, job: int, accuracy: int, deadlines: int) -> None:
         """Two honest rounds at most, in some phases with one party missing until the deadline."""
@@ -224,6 +257,10 @@ class Ledger(RuleBasedStateMachine):
         self.the_contract_holds_what_it_owes()
         for job in range(1, self.direct.call(ADMIN, "job_count") + 1):
             self.finish(job)
+        self.direct.time += CHALLENGE_S
+        for number, case in self.cases:
+            self.call(STRANGER, "dismiss", number, case, contract=self.direct.judge)
+        assert self.direct.balance(Web3.to_bytes(hexstr=self.direct.judge.address)) == 0
         for account in EVERYONE:
             self.call(account, "unstake")
         self.direct.time += UNBONDING_S
@@ -239,12 +276,15 @@ class Ledger(RuleBasedStateMachine):
             self.direct.time += PHASE_S
             self.call(STRANGER, "advance", job)
         assert state[1] > JobStatus.RUNNING
+        self.direct.time = max(self.direct.time, state[13] + CHALLENGE_S)
         settlement = explain(self.direct.events(job))
         for account in (*EVERYONE, *EVERYONE):  # the second claim must give nothing
             self.call(account, "claim", job)
         self.the_contract_holds_what_it_owes()
         assert discrepancies(self.direct.events(job)) == []
         paid = settlement.fee + sum(slash.amount for slash in settlement.slashes)
+        paid += sum(one.bounty for one in settlement.convictions)
+        TOTALS["convicted"] += len(settlement.convictions)
         assert paid == sum(settlement.owed(account) for account in EVERYONE)
         TOTALS["ended"] += 1
         TOTALS["closed"] += sum(result.closed for result in settlement.rounds)
@@ -260,7 +300,7 @@ def register_node(machine: Ledger, node: bytes, amount: int) -> None:
 @pytest.fixture(scope="module")
 def direct() -> DirectLedger:
     """A ledger where everyone is funded, and nodes and trainers are registered."""
-    ledger = DirectLedger(ADMIN, probe_contract(), UNBONDING_S, 500 * MPC, 500 * MPC, 100 * MPC)
+    ledger = DirectLedger(ADMIN, probe_contract(), UNBONDING_S, CHALLENGE_S, 500 * MPC, 500 * MPC, 100 * MPC)
     for account in EVERYONE:
         ledger.call(ADMIN, "transfer", hexadecimal(account), FUNDS, contract=ledger.token)
         ledger.call(account, "approve", hexadecimal(ledger.address), 2**255, contract=ledger.token)
@@ -290,3 +330,4 @@ def test_money_is_conserved_whatever_anyone_calls(direct: DirectLedger) -> None:
     assert TOTALS["accepted"] > 600
     assert TOTALS["ended"] > 20
     assert TOTALS["closed"] > 10
+    assert TOTALS["convicted"] > 5

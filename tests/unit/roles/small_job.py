@@ -22,7 +22,7 @@ from zkpfl.learning.training import local_seed, train_locally
 from zkpfl.ledger.client import LedgerClient, deploy
 from zkpfl.ledger.embedded import EmbeddedLedger
 from zkpfl.ledger.in_process import InProcessConnection
-from zkpfl.ledger.records import MPC, Durations, RoundKind
+from zkpfl.ledger.records import MPC, DeploymentTerms, Durations, RoundKind
 from zkpfl.protocol.aggregate import PublicAggregate
 from zkpfl.protocol.manifests import AggregateManifest, SubmissionManifest
 from zkpfl.protocol.plan import RoundPlan, bitmap_of
@@ -57,6 +57,8 @@ class SmallJob:
     Honest as it stands; tests override the methods that begin with ``make_``.
     """
 
+    deployment = DeploymentTerms(challenge_s=0)  # the clock stands still
+
     def __init__(self, folder: Path, rounds: int = 1) -> None:
         (folder / "ledger").mkdir(parents=True)
         self.folder = folder
@@ -64,7 +66,7 @@ class SmallJob:
         self.chain = EmbeddedLedger(folder / "ledger" / "chain.db", CHAIN_ID, clock=lambda: NOW)
         self.store = LocalStore(folder / "store")
         deployer = Identity.generate(with_bls=False)
-        self.treasury = deploy(InProcessConnection(self.chain, deployer.account))
+        self.treasury = deploy(InProcessConnection(self.chain, deployer.account), self.deployment)
         self.contract = self.treasury.contract
         Network("http://127.0.0.1:8545", CHAIN_ID, self.contract, Path("store")).save(folder / "network.json")
         self.nodes = [self._register_node(self._party(with_bls=True)) for _ in range(NODES)]

@@ -280,7 +280,7 @@ def test_contracts_of_other_code_are_named(honest: Honest, monkeypatch: pytest.M
 
     monkeypatch.setattr(audit_chain, "compiled", altered)
     places = [check.place for check in failed(audit(honest.folder), "contract_code")]
-    assert [place.split()[1] for place in places] == ["zkpfl", "mpc_token", "bls_verifier"]
+    assert [place.split()[1] for place in places] == ["zkpfl", "mpc_token", "rules", "bls_verifier", "judge"]
 
 
 class WrongRoot(SmallJob):

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from zkpfl.cli.demo.audit import RoundAudit
     from zkpfl.learning.bundle import Bundle
 
+CHALLENGE_S = 1
+"""Seconds after the end in which the demo's ledger would take evidence, before it pays."""
+
 LEAVE_TIMEOUT_S = 20.0
 """How long owner and trainers may take to collect what the ended job owes them."""
 
@@ -108,7 +111,7 @@ class _Demo:
             self.parties.network_file,
             self.parties.grants(),
         )
-        deploy_network(url, account, file, store, grants, unbonding_s=UNBONDING_S)
+        deploy_network(url, account, file, store, grants, unbonding_s=UNBONDING_S, challenge_s=CHALLENGE_S)
         self._clock.lap("deploy")
         return Network.load(file)
 

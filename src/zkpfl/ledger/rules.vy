@@ -1,0 +1,123 @@
+# pragma version 0.4.3
+# pragma evm-version prague
+"""
+@title Rules by which the ledger decides, as functions of their arguments alone (docs/spec.md §6, §9)
+@notice Units as in the ledger. `zkpfl.ledger.rules` computes the same a second time.
+@dev Stateless, and apart from the ledger because the code of one contract is limited.
+"""
+
+MAX_TRAINERS: constant(uint256) = 256
+MAX_NODES: constant(uint256) = 10
+MAX_ROUNDS: constant(uint256) = 1000
+MAX_PHASE: constant(uint256) = 30 * 86400  # a stake cannot be bound for ever by a job that never ends
+MAX_LIFETIME: constant(uint256) = 366 * 86400
+MILLION: constant(uint256) = 10**6
+
+
+struct Terms:
+    training_rounds: uint256
+    statistics: bool
+    target: uint256
+    baseline: uint256
+    threshold: uint256
+    quorum: uint256
+    max_trainers: uint256
+    durations: uint256[6]  # join, collect, check, aggregate, attest, score
+    deadline: uint256
+    manifest: bytes32
+    member_key: bytes32
+    statistics_layout: uint256  # columns ‖ lane rows ‖ lanes ‖ lane width, 32 bits each; for the judge
+    training_layout: uint256
+
+
+@external
+@view
+def end_of_recruiting(terms: Terms, nodes: uint256) -> uint256:
+    """
+    @notice Refuse what a job may not ask for, and say when trainers must have joined.
+    """
+    assert terms.threshold >= 2, "threshold_out_of_range"
+    assert nodes <= MAX_NODES and nodes + 1 >= 2 * terms.threshold, "committee_size"
+    assert terms.quorum >= 2 and terms.quorum <= terms.max_trainers, "quorum_out_of_range"
+    assert terms.max_trainers <= MAX_TRAINERS, "max_trainers_out_of_range"
+    assert terms.training_rounds <= MAX_ROUNDS, "rounds_out_of_range"
+    assert terms.statistics or terms.training_rounds > 0, "rounds_out_of_range"
+    assert terms.target <= MILLION, "target_out_of_range"
+    assert terms.training_rounds == 0 or terms.baseline < terms.target, "target_out_of_range"
+    for seconds: uint256 in terms.durations:
+        assert seconds > 0 and seconds <= MAX_PHASE, "duration_out_of_range"
+    end: uint256 = block.timestamp + terms.durations[0]
+    assert terms.deadline > end, "deadline_out_of_range"
+    assert terms.deadline <= block.timestamp + MAX_LIFETIME, "deadline_out_of_range"
+    return end
+
+
+@external
+@view
+def choose_accepted(
+    reports: DynArray[uint256, MAX_NODES], reported: uint256, threshold: uint256
+) -> (uint256, uint256):
+    """
+    @notice The largest common set of at least `threshold` reporting nodes, and the group that has it (§6).
+    @dev Groups come in ascending order, so that the lowest wins among equals. `common[group]` follows from
+         the group without its highest node: at most 1023 steps.
+    """
+    common: uint256[1024] = empty(uint256[1024])
+    common[0] = max_value(uint256)
+    node: uint256 = 0
+    report: uint256 = reports[0]
+    best: uint256 = 0
+    best_rank: uint256 = 0
+    for group: uint256 in range(1, 1 << len(reports), bound=1023):
+        if group == 2 << node:
+            node += 1
+            report = reports[node]
+        if group & ~reported != 0:
+            continue
+        common[group] = common[group ^ (1 << node)] & report
+        nodes: uint256 = self._count(group)
+        if nodes >= threshold:
+            rank: uint256 = 16 * self._count(common[group]) + nodes
+            if rank > best_rank:
+                best = group
+                best_rank = rank
+    return common[best], best
+
+
+@external
+@pure
+def weighted_median(
+    accuracies: DynArray[uint256, MAX_TRAINERS], stakes: DynArray[uint256, MAX_TRAINERS]
+) -> uint256:
+    """
+    @notice Stake-weighted lower median.
+    @dev Bisection over the value: 20 passes whatever the order, so nobody can make closing expensive.
+    """
+    total: uint256 = 0
+    for stake: uint256 in stakes:
+        total += stake
+    low: uint256 = 0
+    high: uint256 = MILLION
+    for _: uint256 in range(20):
+        middle: uint256 = (low + high) // 2
+        reached: uint256 = 0
+        for k: uint256 in range(len(accuracies), bound=MAX_TRAINERS):
+            if accuracies[k] <= middle:
+                reached += stakes[k]
+        if 2 * reached >= total:
+            high = middle
+        else:
+            low = middle + 1
+    return high
+
+
+@internal
+@pure
+def _count(members: uint256) -> uint256:
+    ones: uint256 = max_value(uint256)
+    x: uint256 = members
+    x = unsafe_sub(x, (x >> 1) & (ones // 3))
+    x = (x & (ones // 5)) + ((x >> 2) & (ones // 5))
+    x = (x + (x >> 4)) & (ones // 17)
+    x = (x + (x >> 8)) & (ones // 257)
+    return unsafe_mul(x, ones // 65535) >> 240
