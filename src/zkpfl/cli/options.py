@@ -12,7 +12,10 @@ NetworkFile = Annotated[
     Path, typer.Option("--network", metavar="FILE", help="Network file, from `zkpfl ledger deploy`.")
 ]
 IdentityFile = Annotated[
-    Path, typer.Option("--identity", metavar="FILE", help="Key file, from `zkpfl keys new`.")
+    Path,
+    typer.Option(
+        "--identity", metavar="FILE", help="Key file from `zkpfl keys new`, JSON keystore, or env:NAME."
+    ),
 ]
 JobKeyFile = Annotated[
     Path, typer.Option("--job-key", metavar="FILE", help="Job key file, from `zkpfl job submit`.")

@@ -112,7 +112,12 @@ class BlsSecretKey:
     @classmethod
     def generate(cls) -> Self:
         """Draw a key from the operating system's randomness (KeyGen of the draft)."""
-        return cls(_core.bls_generate(os.urandom(SECRET_BYTES)))
+        return cls.from_seed(os.urandom(SECRET_BYTES))
+
+    @classmethod
+    def from_seed(cls, seed: bytes) -> Self:
+        """The key that a seed of 32 uniform bytes gives (KeyGen of the draft). Secret."""
+        return cls(_core.bls_generate(seed))
 
     @classmethod
     def from_bytes(cls, secret: bytes) -> Self:

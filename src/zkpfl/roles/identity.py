@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from eth_utils.address import to_checksum_address
 
 from zkpfl.crypto.bls import BlsSecretKey
-from zkpfl.crypto.sealing import EncryptionKey, generate_encryption_key
+from zkpfl.crypto.sealing import EncryptionKey, derive_key, generate_encryption_key
 from zkpfl.crypto.signatures import AccountKey
 from zkpfl.errors import InvalidEncoding, InvalidParameter
+from zkpfl.roles.keystore import account_from_environment, is_keystore, open_keystore
 from zkpfl.roles.secret_file import MAX_FILE_BYTES, malformed, read_secret, write_secret
 
 _FORMAT = "zkpfl-identity-1"
 _FIELD = "identity"
+_ENVIRONMENT = "env:"
 
 
 @dataclass(frozen=True)
@@ -71,15 +73,33 @@ class Identity:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read a file that ``save`` wrote.
+        """Read a file that ``save`` wrote, a JSON keystore, or a key from the environment.
+
+        Parameters
+        ----------
+        path
+            The file, or ``env:NAME`` for a variable that holds an account key in hexadecimal.
 
         Raises
         ------
         InvalidParameter
             The file is missing, readable by others, or not a key file; the hint says what to do.
         """
+        if str(path).startswith(_ENVIRONMENT):
+            return cls.of_account(account_from_environment(str(path).removeprefix(_ENVIRONMENT)))
         text = read_secret(path, field=_FIELD, missing_hint="make one with: zkpfl keys new")
-        return cls._from_secrets(path, _parse(path, text))
+        document = _parse(path, text)
+        if is_keystore(document):
+            return cls.of_account(open_keystore(path, document))
+        return cls._from_secrets(path, _keys_of(path, document))
+
+    @classmethod
+    def of_account(cls, account: AccountKey) -> Self:
+        """Derive all keys from an account key, for those who keep only that (docs/spec.md §10)."""
+        secret = account.to_bytes()
+        encryption = EncryptionKey.from_bytes(derive_key(secret, purpose="identity-encryption"))
+        bls = BlsSecretKey.from_seed(derive_key(secret, purpose="identity-bls"))
+        return cls(account, encryption, bls.to_bytes())
 
     def public(self) -> dict[str, str]:
         """What others may know, for printing: address, public encryption key, a zk-node's public BLS key."""
@@ -110,14 +130,20 @@ class Identity:
             raise malformed(path, field=_FIELD) from None
 
 
-def _parse(path: Path, text: str) -> dict[str, bytes | None]:
+def _parse(path: Path, text: str) -> dict[str, Any]:
     try:
         document = json.loads(text)
-        if not isinstance(document, dict) or document.pop("format", None) != _FORMAT:
-            raise malformed(path, field=_FIELD)
-        if document.keys() != {"account", "encryption", "bls"} or len(text) > MAX_FILE_BYTES:
-            raise malformed(path, field=_FIELD)
+    except (ValueError, RecursionError):
+        raise malformed(path, field=_FIELD) from None  # chained, it would quote the file, and so the keys
+    if not isinstance(document, dict) or len(text) > MAX_FILE_BYTES:
+        raise malformed(path, field=_FIELD)
+    return document
+
+
+def _keys_of(path: Path, document: dict[str, Any]) -> dict[str, bytes | None]:
+    if document.pop("format", None) != _FORMAT or document.keys() != {"account", "encryption", "bls"}:
+        raise malformed(path, field=_FIELD)
+    try:
         return {name: None if value is None else bytes.fromhex(value) for name, value in document.items()}
-    except (ValueError, TypeError, RecursionError):
-        # The chained error would quote the file, and so the keys.
+    except (ValueError, TypeError):
         raise malformed(path, field=_FIELD) from None
