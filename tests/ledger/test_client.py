@@ -25,7 +25,7 @@ BAD_CALLS: list[tuple[str, Callable[[LedgerClient], Any]]] = [
     ("endpoint", lambda c: c.register_node(KEY, SIGNATURE, ROOT, "é" * 65, STAKE)),
     ("stake", lambda c: c.register_node(KEY, SIGNATURE, ROOT, "h:1", -1)),
     ("encryption_key", lambda c: c.register_trainer(b"", STAKE)),
-    ("stake", lambda c: c.register_trainer(ROOT, 1 << 128)),
+    ("stake", lambda c: c.register_trainer(ROOT, 1 << 96)),
     ("job", lambda c: c.join(0)),
     ("job", lambda c: c.claim(1 << 64)),
     ("job", lambda c: c.advance(-1)),
@@ -75,12 +75,13 @@ BAD_TERMS: list[tuple[str, dict[str, Any]]] = [
     ("member_key", {"member_key": b"x" * 33}),
     ("statistics_layout", {"statistics_layout": -1}),
     ("training_layout", {"training_layout": 1 << 128}),
+    ("test_records", {"test_records": -1}),
 ]
 
 
 def valid_terms() -> JobTerms:
     return JobTerms(
-        2, False, 900_000, 500_000, 2, 2, 4, Durations(*[PHASE_S] * 6), 10**9, MANIFEST, ROOT, 0, 1
+        2, False, 900_000, 500_000, 2, 2, 4, Durations(*[PHASE_S] * 6), 10**9, MANIFEST, ROOT, 0, 1, 0
     )
 
 

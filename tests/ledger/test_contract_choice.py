@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import partial
 from itertools import chain, combinations
 from pathlib import Path
@@ -21,7 +22,8 @@ from zkpfl.crypto.signatures import AccountKey
 from zkpfl.ledger import contracts
 from zkpfl.ledger.connection import Connection
 from zkpfl.ledger.embedded import EmbeddedLedger
-from zkpfl.ledger.rules import choose_accepted, leading_checkpoint, weighted_median
+from zkpfl.ledger.records import Durations, JobTerms
+from zkpfl.ledger.rules import FeeSplit, choose_accepted, leading_checkpoint, lower_bound, weighted_median
 
 PROBES = """
 
@@ -30,7 +32,8 @@ def probe_scores(trainers: DynArray[address, 256], checkpoints: DynArray[bytes32
                  accuracies: DynArray[uint256, 256], stakes: DynArray[uint256, 256]) -> (bytes32, uint256):
     self._trainers[0] = trainers
     for i: uint256 in range(len(trainers), bound=256):
-        self._scores[0][0][i] = Score(checkpoint=checkpoints[i], accuracy=accuracies[i], stake=stakes[i])
+        self._stakes[0][i] = stakes[i]
+        self._scores[0][0][i] = self._packed_score(checkpoints[i], accuracies[i])
         self.round[0][0].scored |= 1 << i
         self._support_checkpoint(0, 0, checkpoints[i], stakes[i])
     return self.round[0][0].checkpoint, self._median(0, 0)
@@ -41,6 +44,9 @@ def probe_count(members: uint256) -> uint256:
     return self._count(members)
 """
 
+TERMS = JobTerms(
+    1, True, 900_000, 500_000, 2, 2, 4, Durations(*[1] * 6), 10**9, bytes(32), bytes(32), 0, 0, 0
+)
 SLOW = settings(deadline=None, derandomize=True, max_examples=100)
 
 
@@ -167,6 +173,29 @@ def test_checkpoint_and_median_are_those_of_brute_force(
     behind = [(a, stake) for c, a, stake in scores if c == checkpoint]
     half = partial(_reached, behind)
     assert accuracy == min(a for a, _ in behind if 2 * half(a) >= half(10**6)) == weighted_median(behind)
+
+
+@SLOW
+@given(
+    fee=st.integers(1, 2**96 - 1),
+    rounds=st.integers(0, 1000),
+    records=st.sampled_from([0, 99, 100, 101, 5000, 2**64 - 1]),
+    numbers=st.lists(st.integers(0, 10**6), min_size=4, max_size=4),
+)
+def test_pots_are_those_of_the_twin(
+    probe: Probe, fee: int, rounds: int, records: int, numbers: list[int]
+) -> None:
+    baseline, target, best = sorted(numbers[:3])
+    target += target == baseline
+    accuracies = [baseline, target, max(best, baseline), numbers[3]]
+    made = replace(TERMS, training_rounds=rounds, test_records=records, baseline=baseline, target=target)
+    split, bound = FeeSplit.of(fee, made), lower_bound(numbers[3], records)
+    expected = (
+        split.nodes // split.rounds,
+        split.flat // split.rounds + split.improvement_pot(made, accuracies[2], bound),
+        max(accuracies[2], bound),
+    )
+    assert tuple(probe("pots", fee, rounds, True, records, accuracies)) == expected
 
 
 def _reached(scores: list[tuple[int, int]], limit: int) -> int:

@@ -71,6 +71,7 @@ def test_the_largest_job_fits_in_a_transaction_everywhere(ledger: DirectLedger) 
         member_key=b"k" * 32,
         statistics_layout=0,
         training_layout=0,
+        test_records=1000,
     )
     job = ledger.call(ADMIN, "create_job", astuple(terms), [hexadecimal(n) for n in NODES], 100 * MPC)
     for trainer in TRAINERS:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.ledger.world import AGGREGATE, CHECKPOINT, FEE, MANIFEST, PHASE_S, ROOT, World
+from tests.ledger.world import AGGREGATE, CHECKPOINT, EXACT, FEE, MANIFEST, PHASE_S, ROOT, STAKE, World
 
 from zkpfl.errors import InvalidParameter
 from zkpfl.ledger.client import MPC, Durations, JobStatus, JobTerms, RoundKind
@@ -31,7 +31,7 @@ from zkpfl.ledger.events import (
 )
 from zkpfl.ledger.reconciliation import discrepancies
 from zkpfl.ledger.records import AccountRole
-from zkpfl.ledger.rules import ONE, FeeSplit, time_factor
+from zkpfl.ledger.rules import ONE, FeeSplit, lower_bound, time_factor, weight
 from zkpfl.ledger.settlement import explain
 
 
@@ -50,6 +50,7 @@ def terms(**changes: object) -> JobTerms:
         member_key=b"k" * 32,
         statistics_layout=0,
         training_layout=0,
+        test_records=EXACT,
     )
     return replace(made, **changes)  # type: ignore[arg-type]
 
@@ -61,6 +62,8 @@ def test_a_fee_is_a_fifth_for_nodes_and_two_halves() -> None:
     assert FeeSplit.of(100 * MPC, terms()) == FeeSplit(20 * MPC, 40 * MPC, 40 * MPC, 3)
     assert FeeSplit.of(101, terms()) == FeeSplit(20, 41, 40, 3)
     assert FeeSplit.of(101, terms(training_rounds=0)) == FeeSplit(20, 81, 0, 1)
+    assert FeeSplit.of(101, terms(test_records=99)) == FeeSplit(20, 81, 0, 3)
+    assert FeeSplit.of(101, terms(test_records=100)) == FeeSplit(20, 41, 40, 3)
 
 
 def test_improvement_pays_up_to_the_target_and_never_twice() -> None:
@@ -69,6 +72,71 @@ def test_improvement_pays_up_to_the_target_and_never_twice() -> None:
     assert split.improvement_pot(terms(), 600_000, 1_000_000) == 30 * MPC
     assert split.improvement_pot(terms(), 600_000, 600_000) == 0
     assert split.improvement_pot(terms(), 600_000, 550_000) == 0
+
+
+def test_the_lower_bound_is_two_standard_errors_below() -> None:
+    assert lower_bound(800_000, 400) == 760_000  # √(0.8 · 0.2 / 400) = 0.02
+    assert lower_bound(500_000, 100) == 400_000
+    assert lower_bound(10_000, 100) == 0
+    assert lower_bound(900_000, 99) == 0
+    assert lower_bound(1_000_000, 100) == 1_000_000
+
+
+SPLITS = st.lists(st.integers(500, 5000), min_size=2, max_size=5)
+
+
+@given(
+    whole=SPLITS,
+    others=st.lists(st.tuples(st.integers(500, 5000), st.integers(90, 110)), min_size=1, max_size=6),
+    time=st.integers(90, 110),
+    accuracy=st.integers(80, 125),
+    pot=st.integers(0, 10**24),
+)
+def test_splitting_one_trainer_into_several_never_pays_more(
+    whole: list[int], others: list[tuple[int, int]], time: int, accuracy: int, pot: int
+) -> None:
+    """Whatever the factors and however the stake is divided; in whole MPC and in base units alike."""
+    for unit in (1, MPC):
+        factors = time * ONE // 100, accuracy * ONE // 100
+        rest = sum(weight(stake * unit, factor * ONE // 100, ONE) for stake, factor in others)
+        one = weight(sum(whole) * unit, *factors)
+        parts = [weight(stake * unit, *factors) for stake in whole]
+        together = pot * one // (rest + one)
+        assert sum(pot * part // (rest + sum(parts)) for part in parts) <= together
+
+
+def test_improvement_is_paid_once_it_is_significant(world: World) -> None:
+    job = world.to_score(test_records=400, fee=123 * MPC)
+    world.score(job, dict.fromkeys(range(3), 800_000))
+    assert world.state(job).best == 760_000
+    world.collect(job)
+    world.check(job)
+    world.aggregate(job)
+    world.attest(job)
+    world.score(job, dict.fromkeys(range(3), 795_000))  # not surely better than what has been paid for
+    events = world.admin.events(job)
+    assert discrepancies(events) == []
+    first, second = explain(events).rounds
+    split = explain(events).split
+    assert {r.improvement_pot for r in first.rewards if r.stake} == {split.improvement * 260 // 400}
+    assert {r.improvement_pot for r in second.rewards} == {0}
+    assert (first.bound, second.bound) == (760_000, lower_bound(795_000, 400))
+
+
+def test_rewards_go_by_the_stake_at_joining(world: World) -> None:
+    rich = world.register_trainer(3 * STAKE)
+    job = world.create(max_trainers=3)
+    for trainer in (*world.trainers[:2], rich):
+        trainer.join(job)
+    for trainer in (*world.trainers[:2], rich):
+        trainer.submit(job, 1, ROOT, MANIFEST)
+    world.check(job)
+    world.aggregate(job)
+    world.attest(job)
+    world.pass_deadline(job)
+    rewards = {r.account: r for r in explain(world.admin.events(job)).rounds[0].rewards}
+    assert rewards[rich.account].weight > 2.5 * rewards[world.trainers[0].account].weight
+    assert discrepancies(world.admin.events(job)) == []
 
 
 def test_the_time_factor_falls_from_eleven_to_nine_tenths() -> None:

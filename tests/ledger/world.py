@@ -39,6 +39,8 @@ PHASE_S = 100
 STAKE = 500 * MPC
 NODE_STAKE = 10 * STAKE  # above the minimum also after many slashes
 FEE = 100 * MPC
+EXACT = 1 << 62
+"""So many test records that an accuracy is its own lower bound."""
 LAYOUT = Layout(dimension=700, norm_bound=1000, value_bits=8, max_trainers=4, columns=256)
 BURNT = bytes(18) + b"\xde\xad"
 ROOT, MANIFEST, AGGREGATE, CHECKPOINT = (bytes([value]) * 32 for value in (1, 2, 3, 4))
@@ -157,6 +159,7 @@ class World:
             member_key=b"k" * 32,
             statistics_layout=LAYOUT.shape,
             training_layout=LAYOUT.shape,
+            test_records=EXACT,
         )
         return replace(terms, **changes)  # type: ignore[arg-type]
 

@@ -67,6 +67,11 @@ class Bundle:
         if self.test_set is not None:
             _check_records(self.test_set.features, self.test_set.labels, self.recipe)
 
+    @property
+    def test_records(self) -> int:
+        """How many records measure accuracy; 0 without a test set."""
+        return 0 if self.test_set is None else len(self.test_set.labels)
+
     def __repr__(self) -> str:
         return f"Bundle({len(self.graph)} bytes of graph, {len(self.weights)} bytes of weights)"
 

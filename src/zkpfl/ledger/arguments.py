@@ -20,9 +20,9 @@ def checked_address(value: bytes, field: str) -> bytes:
 
 
 def checked_amount(value: int, field: str) -> int:
-    """Check an amount in base units, 0 to 2^128 − 1."""
-    if not 0 <= value < 1 << 128:
-        raise InvalidParameter(f"must be 0 to 2^128 − 1 base units, got {value}", field=field)
+    """Check an amount in base units, 0 to 2^96 − 1."""
+    if not 0 <= value < 1 << 96:
+        raise InvalidParameter(f"must be 0 to 2^96 − 1 base units, got {value}", field=field)
     return value
 
 

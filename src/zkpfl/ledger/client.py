@@ -39,7 +39,6 @@ from zkpfl.ledger.records import (
     Post,
     Round,
     RoundKind,
-    Score,
     Submission,
     TrainerRecord,
 )
@@ -57,7 +56,6 @@ __all__ = [
     "Post",
     "Round",
     "RoundKind",
-    "Score",
     "Submission",
     "TrainerRecord",
     "deploy",

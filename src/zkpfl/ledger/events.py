@@ -80,11 +80,12 @@ class JobCreated(Event):
 
 @dataclass(frozen=True)
 class Joined(Event):
-    """A trainer joined as number ``index``."""
+    """A trainer joined as number ``index``, with ``stake``."""
 
     job: int
     trainer: bytes
     index: int
+    stake: int
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,6 @@ from zkpfl.ledger.records import (
     Post,
     Round,
     RoundKind,
-    Score,
     Submission,
     TrainerRecord,
 )
@@ -40,7 +39,7 @@ from zkpfl.ledger.token import Token
 
 _NO_HASH = bytes(32)
 
-_Record = TypeVar("_Record", Submission, Score, Post)
+_Record = TypeVar("_Record", Submission, Post)
 
 
 class LedgerReader:
@@ -104,7 +103,9 @@ class LedgerReader:
         if fields["role"] != AccountRole.NODE:
             return None
         return NodeRecord(
-            **_account_fields(account, fields), bls_key=fields["bls_key"], endpoint=fields["endpoint"]
+            **_account_fields(account, fields),
+            bls_key=bytes(self._read(self._functions.bls_key(account), finalized)),
+            endpoint=fields["endpoint"],
         )
 
     def trainer(self, account: bytes, *, finalized: bool = False) -> TrainerRecord | None:
@@ -187,12 +188,6 @@ class LedgerReader:
         """Return what was submitted, by trainer number from 0."""
         return self._per_party(
             self._functions.submissions(checked_job(job), checked_round(round)), Submission, finalized
-        )
-
-    def scores(self, job: int, round: int, *, finalized: bool = False) -> dict[int, Score]:
-        """Return how the round was scored, by trainer number from 0."""
-        return self._per_party(
-            self._functions.scores(checked_job(job), checked_round(round)), Score, finalized
         )
 
     def posts(self, job: int, round: int, *, finalized: bool = False) -> dict[int, Post]:

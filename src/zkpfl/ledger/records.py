@@ -110,7 +110,7 @@ class DeploymentTerms:
             f"must be 0 to {self.unbonding_s} seconds",
         )
         for name in ("min_node_stake", "min_trainer_stake", "min_fee"):
-            _require(0 < getattr(self, name) < 1 << 128, name, "must be positive and below 2^128")
+            _require(0 < getattr(self, name) < 1 << 96, name, "must be positive and below 2^96")
 
 
 @dataclass(frozen=True)
@@ -159,6 +159,8 @@ class JobTerms:
         X25519 public key of the members, bytes[32].
     statistics_layout, training_layout
         `Layout.shape` of the rounds of each kind, by which the judge reads evidence; 0 where there are none.
+    test_records
+        Size of the test set by which accuracy is measured; below 100, no improvement is paid for.
 
     Raises
     ------
@@ -179,6 +181,7 @@ class JobTerms:
     member_key: bytes
     statistics_layout: int
     training_layout: int
+    test_records: int
 
     def __post_init__(self) -> None:
         rounds = self.training_rounds
@@ -201,6 +204,8 @@ class JobTerms:
             _require(len(getattr(self, name)) == 32, name, "must be 32 bytes")
         for name in ("statistics_layout", "training_layout"):
             _require(0 <= getattr(self, name) < 1 << 128, name, "must be four numbers of 32 bits")
+
+        _require(0 <= self.test_records < 1 << 64, "test_records", "must be 0 to 2^64 − 1")
 
     def layout(self, kind: RoundKind) -> int:
         """Shape of the rounds of a kind."""
@@ -239,7 +244,7 @@ class Job:
     failures
         Failed rounds in a row.
     best
-        Best accuracy so far, ppm; the baseline at first.
+        Accuracy that has been paid for, ppm: the highest lower bound, the baseline at first.
     checkpoint
         SHA-256 of the last scored checkpoint's manifest; None before.
     absent_trainers, absent_nodes
@@ -353,12 +358,3 @@ class Post:
 
     share_root: bytes
     manifest: bytes
-
-
-@dataclass(frozen=True)
-class Score:
-    """How a trainer scored a round: its checkpoint, the accuracy in ppm, and the stake behind it."""
-
-    checkpoint: bytes
-    accuracy: int
-    stake: int

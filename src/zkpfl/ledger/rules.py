@@ -9,11 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
+from math import isqrt
 
-from zkpfl.ledger.records import JobTerms
+from zkpfl.ledger.records import MILLION, JobTerms
 
 ONE = 10**18
 """Unit of factors."""
+
+MIN_RECORDS = 100
+"""Fewer test records say nothing about accuracy."""
 
 
 def choose_accepted(reports: Mapping[int, int], threshold: int) -> tuple[int, int]:
@@ -83,6 +87,18 @@ def time_factor(time: int, opened: int, collect_deadline: int) -> int:
     return 11 * ONE // 10 - ONE * (time - opened) // (5 * (collect_deadline - opened))
 
 
+def lower_bound(accuracy: int, records: int) -> int:
+    """Accuracy less two standard errors of a share of ``records``, ppm; 0 where these are too few."""
+    if records < MIN_RECORDS:
+        return 0
+    return max(0, accuracy - isqrt(4 * accuracy * (MILLION - accuracy) // records))
+
+
+def weight(stake: int, time: int, accuracy: int) -> int:
+    """Weight of a trainer in the division of a pot: its stake when it joined, times its factors."""
+    return stake * time * accuracy // ONE
+
+
 @dataclass(frozen=True)
 class FeeSplit:
     """How a fee is divided (docs/spec.md §9.5); base units.
@@ -92,7 +108,7 @@ class FeeSplit:
     nodes
         A fifth, for nodes.
     flat, improvement
-        The rest: half and half, or all flat where there are no training rounds.
+        The rest: half and half, or all flat where no training round or no test set can show improvement.
     rounds
         T; each closed round pays ``nodes // rounds`` and ``flat // rounds``.
     """
@@ -106,12 +122,13 @@ class FeeSplit:
     def of(cls, fee: int, terms: JobTerms) -> FeeSplit:
         """Divide the fee of a job."""
         nodes = fee // 5
-        improvement = (fee - nodes) // 2 if terms.training_rounds else 0
+        measured = terms.training_rounds > 0 and terms.test_records >= MIN_RECORDS
+        improvement = (fee - nodes) // 2 if measured else 0
         return cls(nodes, fee - nodes - improvement, improvement, terms.rounds)
 
-    def improvement_pot(self, terms: JobTerms, best: int, accuracy: int) -> int:
-        """Return what a round pays that takes the best accuracy from ``best`` to ``accuracy``, both ppm."""
-        if accuracy <= best:
+    def improvement_pot(self, terms: JobTerms, best: int, bound: int) -> int:
+        """Return what a round pays that takes the accuracy paid for from ``best`` to ``bound``, both ppm."""
+        gained = min(bound, terms.target) - best
+        if gained <= 0 or self.improvement == 0:
             return 0
-        gained = min(accuracy, terms.target) - best
         return self.improvement * gained // (terms.target - terms.baseline)

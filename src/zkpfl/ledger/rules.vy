@@ -12,6 +12,8 @@ MAX_ROUNDS: constant(uint256) = 1000
 MAX_PHASE: constant(uint256) = 30 * 86400  # a stake cannot be bound for ever by a job that never ends
 MAX_LIFETIME: constant(uint256) = 366 * 86400
 MILLION: constant(uint256) = 10**6
+MIN_RECORDS: constant(uint256) = 100  # fewer say nothing about accuracy
+MAX_RECORDS: constant(uint256) = 2**64 - 1
 
 
 struct Terms:
@@ -28,6 +30,7 @@ struct Terms:
     member_key: bytes32
     statistics_layout: uint256  # columns ‖ lane rows ‖ lanes ‖ lane width, 32 bits each; for the judge
     training_layout: uint256
+    test_records: uint256  # by which accuracy is measured
 
 
 @external
@@ -43,6 +46,7 @@ def end_of_recruiting(terms: Terms, nodes: uint256) -> uint256:
     assert terms.training_rounds <= MAX_ROUNDS, "rounds_out_of_range"
     assert terms.statistics or terms.training_rounds > 0, "rounds_out_of_range"
     assert terms.target <= MILLION, "target_out_of_range"
+    assert terms.test_records <= MAX_RECORDS, "records_out_of_range"
     assert terms.training_rounds == 0 or terms.baseline < terms.target, "target_out_of_range"
     for seconds: uint256 in terms.durations:
         assert seconds > 0 and seconds <= MAX_PHASE, "duration_out_of_range"
@@ -82,6 +86,43 @@ def choose_accepted(
                 best = group
                 best_rank = rank
     return common[best], best
+
+
+@external
+@pure
+def pots(
+    fee: uint256, rounds: uint256, statistics: bool, records: uint256, accuracies: uint256[4]
+) -> (uint256, uint256, uint256):
+    """
+    @notice What a closed round pays to nodes and to trainers, and the accuracy that is paid for then (§9.5).
+    @param accuracies baseline, target, what is paid for so far, and the round's, 0 if it was not scored
+    """
+    baseline: uint256 = accuracies[0]
+    target: uint256 = accuracies[1]
+    best: uint256 = accuracies[2]
+    nodes: uint256 = fee // 5
+    improvement: uint256 = (fee - nodes) // 2 if rounds > 0 and records >= MIN_RECORDS else 0
+    flat: uint256 = fee - nodes - improvement
+    count: uint256 = rounds + 1 if statistics else rounds
+    pot: uint256 = flat // count
+    bound: uint256 = self._lower_bound(accuracies[3], records)
+    if bound > best:
+        if improvement > 0 and best < target:
+            pot += improvement * (min(bound, target) - best) // (target - baseline)
+        best = bound
+    return nodes // count, pot, best
+
+
+@internal
+@pure
+def _lower_bound(accuracy: uint256, records: uint256) -> uint256:
+    """
+    @notice Accuracy less two standard errors of a share of `records`.
+    """
+    if records < MIN_RECORDS:
+        return 0
+    margin: uint256 = isqrt(4 * accuracy * (MILLION - accuracy) // records)
+    return accuracy - min(margin, accuracy)
 
 
 @external

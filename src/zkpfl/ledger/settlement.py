@@ -33,7 +33,9 @@ from zkpfl.ledger.rules import (
     FeeSplit,
     choose_accepted,
     leading_checkpoint,
+    lower_bound,
     time_factor,
+    weight,
     weighted_median,
 )
 
@@ -51,7 +53,10 @@ class Reward:
     flat_pot, improvement_pot
         What the round pays to all of that role, base units.
     weight, total_weight
-        Trainers: time factor times accuracy factor, and the sum over I. Nodes: 1, and how many were valid.
+        Trainers: stake times time factor times accuracy factor, and the sum over I. Nodes: 1, and how many
+        were valid.
+    stake
+        Of a trainer, when it joined; base units.
     time_factor, accuracy_factor
         Units of 10**-18; 1 for nodes.
     convicted
@@ -65,6 +70,7 @@ class Reward:
     improvement_pot: int
     weight: int
     total_weight: int
+    stake: int = 0
     time_factor: int = ONE
     accuracy_factor: int = ONE
     convicted: bool = False
@@ -136,8 +142,8 @@ class RoundResult:
         Which round, and of what.
     accepted, quorum
         I and Q; 0 where the round did not get so far.
-    checkpoint, accuracy
-        None unless closed with a score.
+    checkpoint, accuracy, bound
+        None unless closed with a score; ``bound`` is the accuracy less two standard errors.
     failure
         Why it failed; None if it closed, or is not over.
     closed
@@ -152,6 +158,7 @@ class RoundResult:
     quorum: int
     checkpoint: bytes | None
     accuracy: int | None
+    bound: int | None
     failure: str | None
     closed: bool
     rewards: tuple[Reward, ...] = ()
@@ -169,7 +176,7 @@ class Settlement:
     rounds
         In order.
     best
-        Best accuracy, ppm.
+        Accuracy that has been paid for, ppm: the highest bound, the baseline at first.
     convictions
         In order.
     status
@@ -256,6 +263,7 @@ class _Job:
         self.created = created[0]
         joined = sorted((e for e in events if isinstance(e, Joined)), key=lambda e: e.index)
         self.trainers = [event.trainer for event in joined]
+        self.stakes = {event.trainer: event.stake for event in joined}
         self.split = FeeSplit.of(self.created.fee, self.created.terms)
         self.best = self.created.terms.baseline
         self.records = _round_records(events)
@@ -273,6 +281,7 @@ class _Job:
             quorum=quorum,
             checkpoint=None,
             accuracy=None,
+            bound=None,
             failure=record.failed[0].reason if record.failed else None,
             closed=bool(record.closed),
             slashes=tuple(self._slashes(record, quorum)),
@@ -304,12 +313,14 @@ class _Job:
             checkpoint = leading_checkpoint((score.checkpoint, score.stake) for score in record.scored)
             behind = [score for score in record.scored if score.checkpoint == checkpoint]
             accuracy = weighted_median((score.accuracy, score.stake) for score in behind)
-        pot = self.split.improvement_pot(self.created.terms, self.best, accuracy or 0)
-        self.best = max(self.best, accuracy or 0)
+        terms = self.created.terms
+        bound = None if accuracy is None else lower_bound(accuracy, terms.test_records)
+        pot = self.split.improvement_pot(terms, self.best, bound or 0)
+        self.best = max(self.best, bound or 0)
         rewards = (*self._node_rewards(record), *self._trainer_rewards(record, result.accepted, pot))
         closed = _place(record.closed[0])
         judged = tuple(replace(r, convicted=self.convicted.get(r.account, closed) < closed) for r in rewards)
-        return replace(result, checkpoint=checkpoint, accuracy=accuracy, rewards=judged)
+        return replace(result, checkpoint=checkpoint, accuracy=accuracy, bound=bound, rewards=judged)
 
     def convictions(self, events: Sequence[Event], rounds: Sequence[RoundResult]) -> Iterator[Conviction]:
         """Recompute what each conviction took, from what the job owed the account until then."""
@@ -345,10 +356,19 @@ class _Job:
             for event in record.submitted
         }
         paid = [trainer for index, trainer in enumerate(self.trainers) if accepted >> index & 1]
-        total = sum(times[trainer] * ONE for trainer in paid)
+        weights = {trainer: weight(self.stakes[trainer], times[trainer], ONE) for trainer in paid}
         for trainer in paid:
-            time = times[trainer]
-            yield Reward(started.round, trainer, AccountRole.TRAINER, flat, pot, time * ONE, total, time)
+            yield Reward(
+                round=started.round,
+                account=trainer,
+                role=AccountRole.TRAINER,
+                flat_pot=flat,
+                improvement_pot=pot,
+                weight=weights[trainer],
+                total_weight=sum(weights.values()),
+                stake=self.stakes[trainer],
+                time_factor=times[trainer],
+            )
 
 
 def _place(event: Event) -> tuple[int, int]:

@@ -17,6 +17,9 @@ interface Rules:
     def choose_accepted(
         reports: DynArray[uint256, 10], reported: uint256, threshold: uint256
     ) -> (uint256, uint256): view
+    def pots(
+        fee: uint256, rounds: uint256, statistics: bool, records: uint256, accuracies: uint256[4]
+    ) -> (uint256, uint256, uint256): view
     def weighted_median(
         accuracies: DynArray[uint256, 256], stakes: DynArray[uint256, 256]
     ) -> uint256: view
@@ -56,10 +59,12 @@ MAX_TRAINERS: constant(uint256) = 256
 MAX_NODES: constant(uint256) = 10
 MAX_FAILURES: constant(uint256) = 3
 MAX_LIFETIME: constant(uint256) = 366 * 86400
-MAX_AMOUNT: constant(uint256) = 2**128 - 1  # so that no product below overflows and no settlement can revert
+MAX_AMOUNT: constant(uint256) = 2**96 - 1  # so that no product below overflows and no settlement can revert
 MILLION: constant(uint256) = 10**6
+RETURN_THE_REST: constant(Bytes[10]) = x"61010080600a5f395ff3"  # creation code of a contract of 256 bytes
 NOBODY: constant(address) = 0x000000000000000000000000000000000000dEaD  # has no key: what is sent there is burnt
 ONE: constant(uint256) = 10**18
+MASK: constant(uint256) = 2**32 - 1
 
 
 struct Account:
@@ -68,7 +73,7 @@ struct Account:
     serving: uint256  # unfinished jobs
     withdrawable_at: uint256  # 0 until `unstake`
     encryption_key: bytes32
-    bls_key: Bytes[256]
+    key_code: address  # whose code is the BLS key: cheaper to read than nine words
     endpoint: String[128]
 
 struct Terms:
@@ -85,6 +90,7 @@ struct Terms:
     member_key: bytes32
     statistics_layout: uint256  # columns ‖ lane rows ‖ lanes ‖ lane width, 32 bits each; for the judge
     training_layout: uint256
+    test_records: uint256  # by which accuracy is measured
 
 struct Job:
     owner: address
@@ -96,7 +102,7 @@ struct Job:
     statistics_done: bool
     trained: uint256
     failures: uint256  # in a row
-    best: uint256
+    best: uint256  # lower bound of accuracy that has been paid for
     checkpoint: bytes32
     absent_trainers: uint256
     absent_nodes: uint256
@@ -129,10 +135,9 @@ struct Post:
     share_root: bytes32
     manifest: bytes32
 
-struct Score:
-    checkpoint: bytes32
-    accuracy: uint256
-    stake: uint256  # when it scored
+struct Sent:
+    commitment_root: bytes32
+    manifest: bytes32
 
 struct Facts:
     layout: uint256
@@ -176,6 +181,7 @@ event Joined:
     job: indexed(uint256)
     trainer: indexed(address)
     index: uint256
+    stake: uint256
 
 event KeyGranted:
     job: indexed(uint256)
@@ -300,11 +306,13 @@ key_grant: public(HashMap[uint256, HashMap[address, bytes32]])
 owed: public(HashMap[uint256, HashMap[address, uint256]])
 _committee: HashMap[uint256, DynArray[address, MAX_NODES]]
 _trainers: HashMap[uint256, DynArray[address, MAX_TRAINERS]]
+_stakes: HashMap[uint256, HashMap[uint256, uint256]]  # of the trainers when they joined
 _number: HashMap[uint256, HashMap[address, uint256]]  # 1 + index in the committee or among the trainers
-_submissions: HashMap[uint256, HashMap[uint256, HashMap[uint256, Submission]]]
+_submissions: HashMap[uint256, HashMap[uint256, HashMap[uint256, Sent]]]
+_elapsed: HashMap[uint256, HashMap[uint256, HashMap[uint256, uint256]]]  # until each submission, eight a word
 _reports: HashMap[uint256, HashMap[uint256, HashMap[uint256, uint256]]]
 _posts: HashMap[uint256, HashMap[uint256, HashMap[uint256, Post]]]
-_scores: HashMap[uint256, HashMap[uint256, HashMap[uint256, Score]]]
+_scores: HashMap[uint256, HashMap[uint256, HashMap[uint256, uint256]]]  # see `_packed_score`
 _support: HashMap[uint256, HashMap[uint256, HashMap[bytes32, uint256]]]
 
 
@@ -353,7 +361,7 @@ def register_node(
     self._require(len(endpoint) > 0, "no_endpoint")
     self._claim_bls_key(bls_key, possession)
     self._register(NODE, encryption_key, stake, MIN_NODE_STAKE)
-    self.account[msg.sender].bls_key = bls_key
+    self.account[msg.sender].key_code = raw_create(concat(RETURN_THE_REST, bls_key))
     self.account[msg.sender].endpoint = endpoint
     log NodeRegistered(account=msg.sender, bls_key=bls_key, encryption_key=encryption_key, endpoint=endpoint)
     self._receive(stake)
@@ -382,7 +390,8 @@ def withdraw_stake():
     self._require(self.account[msg.sender].serving == 0, "serving")
     self._require(block.timestamp >= withdrawable_at, "unbonding")
     amount: uint256 = self.account[msg.sender].stake
-    self.bls_key_owner[keccak256(self.account[msg.sender].bls_key)] = empty(address)
+    if self.account[msg.sender].role == NODE:
+        self.bls_key_owner[keccak256(self._bls_key(msg.sender))] = empty(address)
     self.account[msg.sender] = empty(Account)
     log Unstaked(account=msg.sender, amount=amount)
     self._send(msg.sender, amount)
@@ -488,9 +497,7 @@ def submit(job: uint256, round: uint256, commitment_root: bytes32, manifest: byt
     self._require_phase(job, round, COLLECT)
     self._require(commitment_root != empty(bytes32), "empty_root")
     self._require(self.round[job][round].submitted & (1 << index) == 0, "already_submitted")
-    self._submit(job, round, index, Submission(
-        commitment_root=commitment_root, manifest=manifest, time=block.timestamp
-    ))
+    self._submit(job, round, index, commitment_root, manifest)
 
 
 @external
@@ -564,16 +571,13 @@ def job(job: uint256) -> (
 def submissions(job: uint256, round: uint256) -> DynArray[Submission, MAX_TRAINERS]:
     found: DynArray[Submission, MAX_TRAINERS] = []
     for i: uint256 in range(len(self._trainers[job]), bound=MAX_TRAINERS):
-        found.append(self._submissions[job][round][i])
-    return found
-
-
-@external
-@view
-def scores(job: uint256, round: uint256) -> DynArray[Score, MAX_TRAINERS]:
-    found: DynArray[Score, MAX_TRAINERS] = []
-    for i: uint256 in range(len(self._trainers[job]), bound=MAX_TRAINERS):
-        found.append(self._scores[job][round][i])
+        found.append(
+            Submission(
+                commitment_root=self._submissions[job][round][i].commitment_root,
+                manifest=self._submissions[job][round][i].manifest,
+                time=self.round[job][round].opened + self._elapsed_of(job, round, i),
+            )
+        )
     return found
 
 
@@ -636,10 +640,16 @@ def committee(job: uint256) -> DynArray[address, MAX_NODES]:
 @external
 @view
 def bls_key(node: address) -> Bytes[256]:
-    return self.account[node].bls_key
+    return self._bls_key(node)
 
 
 # Accounts
+
+
+@internal
+@view
+def _bls_key(node: address) -> Bytes[256]:
+    return slice(self.account[node].key_code.code, 0, 256)
 
 
 @internal
@@ -714,7 +724,9 @@ def _join(job: uint256):
     self._trainers[job].append(msg.sender)
     self._number[job][msg.sender] = index + 1
     self._bind(msg.sender)
-    log Joined(job=job, trainer=msg.sender, index=index)
+    stake: uint256 = self.account[msg.sender].stake
+    self._stakes[job][index] = stake
+    log Joined(job=job, trainer=msg.sender, index=index, stake=stake)
     if index + 1 == self._terms[job].max_trainers:
         self._end_recruiting(job)
 
@@ -837,17 +849,19 @@ def _fail_round(job: uint256, round: uint256, reason: String[32]):
 
 
 @internal
-def _submit(job: uint256, round: uint256, index: uint256, submission: Submission):
+def _submit(job: uint256, round: uint256, index: uint256, commitment_root: bytes32, manifest: bytes32):
     submitted: uint256 = self.round[job][round].submitted | (1 << index)
-    self._submissions[job][round][index] = submission
+    self._submissions[job][round][index] = Sent(commitment_root=commitment_root, manifest=manifest)
+    elapsed: uint256 = block.timestamp - self.round[job][round].opened
+    self._elapsed[job][round][index // 8] |= elapsed << (32 * (index % 8))
     self.round[job][round].submitted = submitted
     log Submitted(
         job=job,
         round=round,
         trainer=msg.sender,
-        commitment_root=submission.commitment_root,
-        manifest=submission.manifest,
-        time=submission.time,
+        commitment_root=commitment_root,
+        manifest=manifest,
+        time=block.timestamp,
     )
     if submitted | self._jobs[job].absent_trainers == self._everyone(len(self._trainers[job])):
         self._end_collect(job, round)
@@ -988,7 +1002,7 @@ def _keys(job: uint256, signers: uint256) -> DynArray[Bytes[256], MAX_NODES]:
     keys: DynArray[Bytes[256], MAX_NODES] = []
     for j: uint256 in range(len(self._committee[job]), bound=MAX_NODES):
         if signers & (1 << j) != 0:
-            keys.append(self.account[self._committee[job][j]].bls_key)
+            keys.append(self._bls_key(self._committee[job][j]))
     return keys
 
 
@@ -1006,9 +1020,9 @@ def _posts_hash(job: uint256, round: uint256, valid: uint256) -> bytes32:
 
 @internal
 def _score(job: uint256, round: uint256, index: uint256, checkpoint: bytes32, accuracy: uint256):
-    stake: uint256 = self.account[msg.sender].stake
+    stake: uint256 = self._stakes[job][index]
     scored: uint256 = self.round[job][round].scored | (1 << index)
-    self._scores[job][round][index] = Score(checkpoint=checkpoint, accuracy=accuracy, stake=stake)
+    self._scores[job][round][index] = self._packed_score(checkpoint, accuracy)
     self.round[job][round].scored = scored
     self._support_checkpoint(job, round, checkpoint, stake)
     log Scored(
@@ -1016,6 +1030,13 @@ def _score(job: uint256, round: uint256, index: uint256, checkpoint: bytes32, ac
     )
     if scored == self.round[job][round].accepted:
         self._close_round(job, round)
+
+
+@internal
+@pure
+def _packed_score(checkpoint: bytes32, accuracy: uint256) -> uint256:
+    # Who finds two checkpoints that agree in 128 bits and scores one of them might as well score the other
+    return (convert(checkpoint, uint256) >> 128 << 128) | accuracy
 
 
 @internal
@@ -1043,13 +1064,13 @@ def _close_round(job: uint256, round: uint256):
         self.round[job][round].accuracy = accuracy
         self._jobs[job].checkpoint = self.round[job][round].checkpoint
     best: uint256 = self._jobs[job].best
-    self._reward(job, round, accuracy)
+    self._reward(job, round, accuracy)  # pays for what exceeds the best so far, and raises it
     log RoundClosed(
         job=job,
         round=round,
         checkpoint=self.round[job][round].checkpoint,
         accuracy=accuracy,
-        improved=accuracy > best,
+        improved=self._jobs[job].best > best,
     )
     self._continue(job, accuracy)
 
@@ -1066,14 +1087,15 @@ def _continue(job: uint256, accuracy: uint256):
 @internal
 @view
 def _median(job: uint256, round: uint256) -> uint256:
-    checkpoint: bytes32 = self.round[job][round].checkpoint
+    leader: uint256 = self._packed_score(self.round[job][round].checkpoint, 0)
     scored: uint256 = self.round[job][round].scored
     accuracies: DynArray[uint256, MAX_TRAINERS] = []
     stakes: DynArray[uint256, MAX_TRAINERS] = []
     for i: uint256 in range(len(self._trainers[job]), bound=MAX_TRAINERS):
-        if scored & (1 << i) != 0 and self._scores[job][round][i].checkpoint == checkpoint:
-            accuracies.append(self._scores[job][round][i].accuracy)
-            stakes.append(self._scores[job][round][i].stake)
+        accuracy: uint256 = self._scores[job][round][i] ^ leader
+        if scored & (1 << i) != 0 and accuracy <= MILLION:
+            accuracies.append(accuracy)
+            stakes.append(self._stakes[job][i])
     return staticcall RULES.weighted_median(accuracies, stakes)
 
 
@@ -1082,21 +1104,19 @@ def _median(job: uint256, round: uint256) -> uint256:
 
 @internal
 def _reward(job: uint256, round: uint256, accuracy: uint256):
-    fee: uint256 = self._jobs[job].fee
-    rounds: uint256 = self._terms[job].training_rounds
-    nodes_part: uint256 = fee // 5
-    improvement: uint256 = (fee - nodes_part) // 2 if rounds > 0 else 0
-    flat: uint256 = fee - nodes_part - improvement
-    if self._terms[job].statistics:
-        rounds += 1
-    pot: uint256 = flat // rounds
-    best: uint256 = self._jobs[job].best
-    if accuracy > best:
-        target: uint256 = self._terms[job].target
-        pot += improvement * (min(accuracy, target) - best) // (target - self._terms[job].baseline)
-        self._jobs[job].best = accuracy
-    paid: uint256 = self._reward_nodes(job, round, nodes_part // rounds)
-    paid += self._reward_trainers(job, round, pot)
+    node_pot: uint256 = 0
+    trainer_pot: uint256 = 0
+    best: uint256 = 0
+    node_pot, trainer_pot, best = staticcall RULES.pots(
+        self._jobs[job].fee,
+        self._terms[job].training_rounds,
+        self._terms[job].statistics,
+        self._terms[job].test_records,
+        [self._terms[job].baseline, self._terms[job].target, self._jobs[job].best, accuracy],
+    )
+    self._jobs[job].best = best
+    paid: uint256 = self._reward_nodes(job, round, node_pot)
+    paid += self._reward_trainers(job, round, trainer_pot)
     self._jobs[job].escrow -= paid
 
 
@@ -1115,16 +1135,19 @@ def _reward_nodes(job: uint256, round: uint256, pot: uint256) -> uint256:
 def _reward_trainers(job: uint256, round: uint256, pot: uint256) -> uint256:
     accepted: uint256 = self.round[job][round].accepted
     times: uint256[MAX_TRAINERS] = empty(uint256[MAX_TRAINERS])
+    weights: uint256[MAX_TRAINERS] = empty(uint256[MAX_TRAINERS])
     total: uint256 = 0
     for i: uint256 in range(len(self._trainers[job]), bound=MAX_TRAINERS):
         if accepted & (1 << i) != 0:
             times[i] = self._time_factor(job, round, i)
-            total += times[i] * self._accuracy_factor(job, round, i)
+            # by stake, so that one who splits up, and its stake with it, gets no more
+            weights[i] = self._stakes[job][i] * times[i] * self._accuracy_factor(job, round, i) // ONE
+            total += weights[i]
     paid: uint256 = 0
     for i: uint256 in range(len(self._trainers[job]), bound=MAX_TRAINERS):
         if accepted & (1 << i) != 0:
             factor: uint256 = self._accuracy_factor(job, round, i)
-            amount: uint256 = pot * (times[i] * factor) // total
+            amount: uint256 = pot * weights[i] // total
             paid += self._credit(job, round, self._trainers[job][i], TRAINER, amount, times[i], factor)
     return paid
 
@@ -1156,9 +1179,14 @@ def _credit(
 @internal
 @view
 def _time_factor(job: uint256, round: uint256, index: uint256) -> uint256:
-    opened: uint256 = self.round[job][round].opened
-    elapsed: uint256 = self._submissions[job][round][index].time - opened
-    return 11 * ONE // 10 - ONE * elapsed // (5 * (self.round[job][round].collect_deadline - opened))
+    length: uint256 = self.round[job][round].collect_deadline - self.round[job][round].opened
+    return 11 * ONE // 10 - ONE * self._elapsed_of(job, round, index) // (5 * length)
+
+
+@internal
+@view
+def _elapsed_of(job: uint256, round: uint256, index: uint256) -> uint256:
+    return (self._elapsed[job][round][index // 8] >> (32 * (index % 8))) & MASK
 
 
 @internal

@@ -181,6 +181,9 @@ class Member:
         training = training_layout(bundle, trainers) if job.terms.training_rounds else None
         if manifest.training != training or manifest.statistics != statistics_layout(bundle, trainers):
             raise WrongContext("the job manifest does not describe the bundle", party=party, field="layout")
+        if job.terms.test_records != bundle.test_records:
+            # Pay for improvement depends on how many records measure it.
+            raise WrongContext("the terms state another test set", party=party, field="test_records")
         return bundle
 
 

@@ -142,6 +142,7 @@ class ModelOwnerRole:
             member_key=member_key(job_key).public,
             statistics_layout=manifest.statistics.shape if manifest.statistics else 0,
             training_layout=manifest.training.shape if manifest.training else 0,
+            test_records=bundle.test_records,
         )
         job_id = self._ledger.create_job(terms, list(order.committee), order.fee)
         self._report(RoleEvent("job_created", job_id, fields={"fee": str(order.fee)}))
