@@ -12,6 +12,7 @@ from zkpfl.cli.decimals import format_mpc, parse_mpc
 from zkpfl.cli.lifeline import stop_on_signals
 from zkpfl.cli.options import Host, IdentityFile, Json, Port
 from zkpfl.cli.output import Output
+from zkpfl.cli.tables import gas_table
 from zkpfl.errors import InvalidParameter
 
 if TYPE_CHECKING:
@@ -102,6 +103,28 @@ def deploy(
             "funded": {format_address(address): format_mpc(amount) for address, amount in grants},
         }
     )
+
+
+@app.command("gas")
+def gas(json: Json = False) -> None:
+    """Play jobs with committees of three and ten on a chain in memory, and print what every call costs."""
+    from zkpfl.ledger.gas import measure
+
+    output, reports = Output(json), []
+    for nodes, threshold in ((3, 2), (10, 5)):
+        report = measure(nodes, threshold, trainers=10, dispute=nodes == 3)
+        reports.append(report)
+        output.event({"event": "measured", "nodes": nodes, "round": report.rounds[-1]})
+    fields = [
+        {
+            "nodes": report.nodes,
+            "trainers": report.trainers,
+            "rounds": list(report.rounds),
+            "calls": {use.call: [use.least, use.most, use.calldata] for use in report.calls},
+        }
+        for report in reports
+    ]
+    output.result({"gas": fields}, lambda console: console.print(*map(gas_table, reports), sep="\n"))
 
 
 def parse_grant(text: str) -> tuple[bytes, int]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.table import Table
 
 from zkpfl.cli.addresses import short_address
 from zkpfl.cli.payouts import Payout
+
+if TYPE_CHECKING:
+    from zkpfl.ledger.gas import GasReport
 
 
 def payouts_table(payouts: Sequence[Payout]) -> Table:
@@ -47,4 +50,16 @@ def jobs_table(jobs: Iterable[Mapping[str, Any]]) -> Table:
             f"{job['target']:.3f}",
             str(job["trainers"]),
         )
+    return table
+
+
+def gas_table(report: GasReport) -> Table:
+    """Gas of every call, least and most, and the largest calldata."""
+    title = f"{report.trainers} trainers, {report.nodes} zk-nodes: rounds of {report.rounds} gas"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE)
+    table.add_column("call")
+    for name in ("least", "most", "calldata"):
+        table.add_column(name, justify="right")
+    for use in report.calls:
+        table.add_row(use.call, f"{use.least:,}", f"{use.most:,}", f"{use.calldata:,}")
     return table
