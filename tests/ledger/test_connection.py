@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 import requests
 from eth_account import Account
+from eth_account.typed_transactions import TypedTransaction
+from hexbytes import HexBytes
 from tests.ledger.conftest import CHAIN_ID, FREE_GAS, advance_time, anvil, rpc, running
 from web3.contract import Contract
+from web3.exceptions import TransactionNotFound
 
+from zkpfl.crypto.merkle import keccak256
 from zkpfl.crypto.signatures import AccountKey
 from zkpfl.errors import (
     DeadlineExceeded,
@@ -26,6 +31,7 @@ from zkpfl.errors import (
     TransactionFailed,
     Unavailable,
 )
+from zkpfl.ledger import pending
 from zkpfl.ledger.connection import Connection
 from zkpfl.ledger.embedded import EmbeddedLedger
 from zkpfl.ledger.node import _reason
@@ -266,6 +272,100 @@ def test_a_transaction_that_is_not_mined_meets_the_deadline(probe: Probe) -> Non
             connection.deploy(*probe, 0)
         rpc(url, "evm_mine")
         assert connection.block_number() == 1
+
+
+@pytest.fixture
+def dropping(connection: Connection, monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The node swallows the next transaction; holds what it swallowed."""
+    monkeypatch.setattr(pending, "LOOK_AFTER_S", 0.1)
+    swallowed: list[bytes] = []
+    eth = connection._web3.eth
+    honest = eth.send_raw_transaction
+
+    def send(raw: bytes) -> Any:
+        if swallowed:
+            return honest(raw)
+        swallowed.append(bytes(raw))
+        return keccak256(bytes(raw))
+
+    monkeypatch.setattr(eth, "send_raw_transaction", send)
+    return swallowed
+
+
+def test_a_dropped_transaction_is_sent_again(
+    connection: Connection, contract: Contract, dropping: list[bytes]
+) -> None:
+    receipt = connection.transact(contract.functions.store(1, 2))
+    assert receipt["status"] == 1
+    assert receipt["transactionHash"] == keccak256(dropping[0])
+    assert connection.call(contract.functions.value_of(1)) == 2
+
+
+def test_a_replaced_transaction_is_given_up(
+    connection: Connection, contract: Contract, dropping: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another process with the same account used the nonce meanwhile."""
+    assert connection._signer is not None
+    with Connection(connection._web3.provider.endpoint_uri, None) as other:  # type: ignore[attr-defined]
+        other._signer = connection._signer
+        monkeypatch.setattr(connection, "_gas_limit", lambda _request: 200_000)
+        steal = threading.Timer(0.3, lambda: other.transact(contract.functions.store(7, 7)))
+        monkeypatch.setattr(pending.PendingTransaction, "_broadcast", lambda _self, _signed: None)
+        steal.start()
+        with pytest.raises(LedgerError, match="took its nonce"):
+            connection.transact(contract.functions.store(1, 3))
+        steal.join()
+    assert connection.call(contract.functions.value_of(7)) == 7
+    monkeypatch.undo()
+    assert connection.transact(contract.functions.store(1, 4))["status"] == 1
+
+
+class DearNode:
+    """A node whose base fee has risen; it mines what offers at least that."""
+
+    timeout_s = 5.0
+
+    def __init__(self, base_fee: int) -> None:
+        self.base_fee = base_fee
+        self.stop = threading.Event()
+        self.sent: list[Any] = []
+        self.web3 = SimpleNamespace(eth=self)
+
+    def ask(self, operation: Callable[[], Any]) -> Any:
+        return operation()
+
+    def get_transaction_count(self, account: str, block: str) -> int:
+        return 3
+
+    def get_block(self, block: str) -> dict[str, int]:
+        return {"baseFeePerGas": self.base_fee}
+
+    def send_raw_transaction(self, raw: bytes) -> None:
+        self.sent.append(TypedTransaction.from_bytes(HexBytes(raw)).as_dict())
+
+    def get_transaction_receipt(self, transaction_hash: bytes) -> dict[str, int]:
+        if not self.sent or self.sent[-1]["maxFeePerGas"] < self.base_fee:
+            raise TransactionNotFound("not mined")
+        return {"status": 1}
+
+
+@pytest.mark.parametrize(("fresh", "fee"), [(500, 500), (90, 113)])
+def test_a_transaction_that_got_too_cheap_is_replaced_by_a_dearer_one(
+    monkeypatch: pytest.MonkeyPatch, fresh: int, fee: int
+) -> None:
+    monkeypatch.setattr(pending, "LOOK_AFTER_S", 0.05)
+    node, signer = DearNode(base_fee=101), Account.create()
+    fields = {
+        "chainId": CHAIN_ID, "nonce": 3, "to": "0x" + "11" * 20, "value": 0, "gas": 50_000, "data": b"",
+        "maxFeePerGas": 100, "maxPriorityFeePerGas": 8,
+    }  # fmt: skip
+    signed = signer.sign_transaction(fields)
+    fees: Any = lambda: {"maxFeePerGas": fresh, "maxPriorityFeePerGas": 1}  # noqa: E731
+    waiting: Any = node
+    receipt = pending.PendingTransaction(waiting, signer, fields, signed, fees).wait()
+    assert receipt["status"] == 1
+    (sent,) = node.sent
+    assert (sent["nonce"], sent["maxFeePerGas"], sent["maxPriorityFeePerGas"]) == (3, fee, 9)
 
 
 def test_a_restarted_ledger_is_found_again(tmp_path: Path, probe: Probe) -> None:

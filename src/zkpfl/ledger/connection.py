@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Self
@@ -12,16 +11,16 @@ from eth_account import Account
 from eth_account.datastructures import SignedTransaction
 from eth_account.signers.local import LocalAccount
 from eth_typing import ChecksumAddress
-from hexbytes import HexBytes
 from web3 import Web3
 from web3.contract import Contract
 from web3.contract.contract import ContractConstructor, ContractEvent, ContractFunction
-from web3.exceptions import BlockNotFound, TransactionNotFound
+from web3.exceptions import BlockNotFound
 from web3.types import BlockIdentifier, EventData, TxParams, TxReceipt, Wei
 
 from zkpfl.crypto.signatures import AccountKey
 from zkpfl.errors import DeadlineExceeded, InvalidParameter, LedgerError, NotAuthorized, TransactionFailed
-from zkpfl.ledger.node import FIRST_PAUSE_S, LONGEST_PAUSE_S, Node
+from zkpfl.ledger.node import Node
+from zkpfl.ledger.pending import PendingTransaction
 
 _LOG_BLOCKS = 5000  # public nodes refuse wider ranges
 _LAST_PARTY_GAS = 500_000  # whoever turns out to be last in a phase ends it for all
@@ -33,8 +32,9 @@ _NONCE_TAKEN = ("nonce too low", "replacement transaction underpriced")
 class Connection:
     """A node, and optionally the account that signs for this process; may be shared by threads.
 
-    Connection losses are retried with exponential backoff until ``timeout_s``; a transaction is never signed
-    twice for that, so it cannot be executed twice.
+    Connection losses are retried with exponential backoff until ``timeout_s``. A transaction that the node
+    drops is sent again, one that its fees keep from being mined is replaced by itself with higher ones: all
+    under one nonce, so it cannot be executed twice.
 
     Parameters
     ----------
@@ -206,7 +206,7 @@ class Connection:
         request = self._request(function, value)
         for _ in range(_GAS_ATTEMPTS):
             request["gas"] = self._gas_limit(request)
-            receipt = self._receipt(self._send(request))
+            receipt = self._mined(self._send(request))
             if receipt["status"] == 1:
                 return receipt
             if receipt["gasUsed"] < request["gas"]:
@@ -259,17 +259,18 @@ class Connection:
         tip = self._ask(lambda: self._web3.eth.max_priority_fee) if base else Wei(0)
         return {"maxFeePerGas": Wei(2 * base + tip), "maxPriorityFeePerGas": tip}
 
-    def _send(self, request: TxParams) -> HexBytes:
-        """Sign with the next free nonce and hand to the node, one transaction at a time; return its hash."""
+    def _send(self, request: TxParams) -> PendingTransaction:
+        """Sign with the next free nonce and hand to the node, one transaction at a time."""
         signer, fees = self._required_signer(), self._fees()
         with self._send_lock:
             for _attempt in range(_SEND_ATTEMPTS):
                 nonce = max(self._next_nonce, self._pending_nonce(signer.address))
                 complete: dict[str, Any] = {**request, **fees, "nonce": nonce}
                 signed = signer.sign_transaction(complete)
-                if self._accepted(signed):
+                pending = PendingTransaction(self._node, signer, complete, signed, self._fees)
+                if self._accepted(signed, pending):
                     self._next_nonce = nonce + 1
-                    return signed.hash
+                    return pending
         raise LedgerError(
             "other transactions keep taking this account's nonces",
             party="ledger",
@@ -277,13 +278,13 @@ class Connection:
             hint="give each process an account of its own",
         )
 
-    def _accepted(self, signed: SignedTransaction) -> bool:
+    def _accepted(self, signed: SignedTransaction, pending: PendingTransaction) -> bool:
         """Hand a signed transaction to the node; False where another one has its nonce."""
         try:
             self._ask(partial(self._web3.eth.send_raw_transaction, signed.raw_transaction))
         except LedgerError as error:
             self._next_nonce = 0
-            if self._is_known(signed.hash):
+            if pending.known(signed.hash):
                 return True  # an earlier try arrived though its answer was lost
             if not any(words in error.message.lower() for words in _NONCE_TAKEN):
                 raise
@@ -293,37 +294,12 @@ class Connection:
     def _pending_nonce(self, address: ChecksumAddress) -> int:
         return int(self._ask(lambda: self._web3.eth.get_transaction_count(address, "pending")))
 
-    def _is_known(self, transaction_hash: HexBytes) -> bool:
-        """Tell whether the node has the transaction."""
-
-        def read() -> bool:
-            try:
-                self._web3.eth.get_transaction(transaction_hash)
-            except TransactionNotFound:
-                return False
-            return True
-
-        return self._ask(read)
-
-    def _receipt(self, transaction_hash: HexBytes) -> TxReceipt:
-        def read() -> TxReceipt | None:
-            try:
-                return self._web3.eth.get_transaction_receipt(transaction_hash)
-            except TransactionNotFound:
-                return None
-
-        deadline = time.monotonic() + self._node.timeout_s
-        pause = FIRST_PAUSE_S
-        while (receipt := self._ask(read)) is None:
-            if time.monotonic() > deadline or self._node.stop.wait(pause):
-                self._next_nonce = 0
-                raise DeadlineExceeded(
-                    f"transaction 0x{bytes(transaction_hash).hex()} is not mined",
-                    party="ledger",
-                    field="timeout_s",
-                )
-            pause = min(2 * pause, LONGEST_PAUSE_S)
-        return receipt
+    def _mined(self, pending: PendingTransaction) -> TxReceipt:
+        try:
+            return pending.wait()
+        except (LedgerError, DeadlineExceeded):
+            self._next_nonce = 0
+            raise
 
     def _failure(self, request: TxParams, receipt: TxReceipt) -> TransactionFailed:
         """Repeat a failed transaction on the state before its block to learn the contract's reason."""
