@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from zkpfl.cli.addresses import parse_addresses
 from zkpfl.cli.decimals import parse_mpc
 from zkpfl.cli.lifeline import stop_on_signals
 from zkpfl.cli.options import IdentityFile, Json, NetworkFile, Stake, WaitSeconds
@@ -38,23 +39,35 @@ def run(
         int | None, typer.Option(min=0, help="Reproducible training; by default drawn afresh.")
     ] = None,
     device: Annotated[Device, typer.Option(help="Where to compute.")] = Device.CPU,
+    smallest_set: Annotated[
+        int, typer.Option(min=2, max=256, help="Refuse a job that allows sums of fewer trainers.")
+    ] = 2,
+    known_nodes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ADDRESS,…", help="Refuse a job whose sums other zk-nodes than these could open."
+        ),
+    ] = None,
     stake: Stake = "500",
     wait: WaitSeconds = 0,
     json: Json = False,
 ) -> None:
     """Join a job, train on data that stays here, and collect the reward."""
     amount = parse_mpc(stake, field="stake")
+    known = () if known_nodes is None else parse_addresses(known_nodes, field="known_nodes")
     stop, output = stop_on_signals(), Output(json)
     source = data_source(data, seed or 0)
     from zkpfl.cli.jobs import job_result, require_success, wait_for_job
     from zkpfl.roles.identity import Identity
     from zkpfl.roles.network import Network
+    from zkpfl.roles.policy import JoinPolicy
     from zkpfl.roles.trainer import TrainerRole, TrainerSettings
 
     where, keys = Network.load(network), Identity.load(identity)
     ledger = where.connect(keys.account, stop)
     wait_for_job(ledger, job, wait, stop)
-    settings = TrainerSettings(amount, seed, source.stream, device.value)
+    policy = JoinPolicy(smallest_set, frozenset(known))
+    settings = TrainerSettings(amount, seed, source.stream, device.value, policy)
     role = TrainerRole(ledger, where.open_store(), keys, source.load, job, settings, output)
     ended = role.run(stop)
     require_success(ended)

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed, wait
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ from zkpfl.roles.job_reader import JobReader, registered_node
 from zkpfl.roles.layouts import fixed_point
 from zkpfl.roles.loop import RoleLoop, advance_if_due
 from zkpfl.roles.member import Member, job_key_context, rounding_seed
+from zkpfl.roles.policy import JoinPolicy
 from zkpfl.rpc.client import NodeClient
 from zkpfl.storage.cid import ContentId
 from zkpfl.storage.store import Store
@@ -57,12 +58,15 @@ class TrainerSettings:
         which may differ from run to run.
     device
         ``cpu`` or ``cuda``.
+    policy
+        Which jobs are joined at all.
     """
 
     stake: int
     seed: int | None = None
     stream: int | None = None
     device: str = "cpu"
+    policy: JoinPolicy = field(default_factory=JoinPolicy)
 
 
 class TrainerRole:
@@ -119,9 +123,11 @@ class TrainerRole:
         Raises
         ------
         NotAuthorized
-            The job no longer recruits and this account is not in it.
+            The job no longer recruits and this account is not in it, or the policy refuses it.
         JobFailed
             The job cannot be carried out as it stands on the ledger; it has not been joined.
+        WrongContext
+            The owner's bundle and terms contradict each other.
         InvalidData
             The trainer's records do not fit the job's recipe.
         """
@@ -160,7 +166,9 @@ class TrainerRole:
             if job.status is not JobStatus.RECRUITING:
                 text = f"job {self._job_id} no longer recruits"
                 raise NotAuthorized(text, party=f"trainer 0x{address.hex()}", hint="join while it recruits")
-            self._reader.require_servable(job)  # joining binds the stake until the job ends
+            # Joining binds the stake until the job ends.
+            self._settings.policy.require(job)
+            self._reader.require_servable(job)
             self._ledger.join(self._job_id)
             job = self._reader.job()
             self._report(RoleEvent("joined", self._job_id))
