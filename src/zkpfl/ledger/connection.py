@@ -24,6 +24,7 @@ from zkpfl.ledger.pending import PendingTransaction
 
 _LOG_BLOCKS = 5000  # public nodes refuse wider ranges
 _LAST_PARTY_GAS = 500_000  # whoever turns out to be last in a phase ends it for all
+_MOST_GAS = 1 << 24  # EIP-7825
 _GAS_ATTEMPTS = 3
 _SEND_ATTEMPTS = 5
 _NONCE_TAKEN = ("nonce too low", "replacement transaction underpriced")
@@ -242,8 +243,16 @@ class Connection:
         return self._ask(lambda: function.build_transaction(fields))
 
     def _gas_limit(self, request: TxParams) -> int:
-        """Estimate against the pending block, whose time is now, and add what may change before mining."""
+        """Estimate against the pending block, whose time is now, and add what may change before mining.
+
+        Where gas is free, the most that a transaction may have is as good, and one execution tells a refusal:
+        an estimate takes several.
+        """
         asked = self._message(request)
+        if "to" in asked and self._base_fee() == 0:
+            asked["gas"] = _MOST_GAS
+            self._ask(lambda: self._web3.eth.call(asked, "pending"))
+            return _MOST_GAS
         estimate = int(self._ask(lambda: self._web3.eth.estimate_gas(asked, "pending")))
         return estimate * 5 // 4 + _LAST_PARTY_GAS
 
@@ -255,9 +264,12 @@ class Connection:
 
     def _fees(self) -> TxParams:
         """Offer twice the base fee and the usual tip; a chain whose base fee is zero is free."""
-        base = self._ask(lambda: self._web3.eth.get_block("latest"))["baseFeePerGas"]
+        base = self._base_fee()
         tip = self._ask(lambda: self._web3.eth.max_priority_fee) if base else Wei(0)
         return {"maxFeePerGas": Wei(2 * base + tip), "maxPriorityFeePerGas": tip}
+
+    def _base_fee(self) -> int:
+        return int(self._ask(lambda: self._web3.eth.get_block("latest"))["baseFeePerGas"])
 
     def _send(self, request: TxParams) -> PendingTransaction:
         """Sign with the next free nonce and hand to the node, one transaction at a time."""
