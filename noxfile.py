@@ -156,3 +156,9 @@ def run_fuzzer(session: nox.Session, seconds: str, corpus: Path, *command: str) 
     options = (*lengths, *limits, f"-artifact_prefix={found}-")
     session.run(*command, f"-max_total_time={seconds}", *options, str(found), str(corpus), external=True)
     session.run(*command, "-merge=1", "-use_counters=0", *options, str(corpus), str(found), external=True)
+
+
+@nox.session
+def mutants(session: nox.Session) -> None:
+    """Faults of the contracts, each of which some test must catch; an hour on a busy machine."""
+    session.run("python", "-m", "tests.ledger.mutants", *session.posargs)

@@ -1,0 +1,272 @@
+"""Faults of the contracts, one line each, and the tests that must catch them.
+
+``python -m tests.ledger.mutants [NUMBER …]`` tries all or some, each in a process of its own, and exits with
+1 if one survives. A fault lives in the compiled contracts of that process only; sources stay as they are.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from types import SimpleNamespace
+
+import zkpfl.ledger
+from zkpfl.ledger import contracts
+
+VARIABLE = "ZKPFL_MUTANT"
+SOURCES = Path(zkpfl.ledger.__file__).parent
+ROOT = Path(__file__).parents[2]
+ACCOUNTS, JOBS, ROUNDS, SETTLEMENT, CHOICE, JUDGE, REFUSALS = (
+    f"tests/ledger/test_{name}.py"
+    for name in (
+        "contract_accounts",
+        "contract_jobs",
+        "contract_rounds",
+        "settlement",
+        "contract_choice",
+        "judge",
+        "judge_refusals",
+    )
+)
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A line of a contract, what stands in its place, and the file of tests and words that catch it."""
+
+    contract: str
+    line: str
+    fault: str
+    tests: str
+    words: str
+
+
+def without(contract: str, line: str, tests: str, words: str) -> Mutant:
+    """The line is missing."""
+    return Mutant(contract, line, "pass", tests, words)
+
+
+MUTANTS = (
+    # Accounts
+    without("zkpfl", 'self._require(block.timestamp >= withdrawable_at, "unbonding")', ACCOUNTS, "delay"),
+    without(
+        "zkpfl", 'self._require(self.account[msg.sender].serving == 0, "serving")', ACCOUNTS, "bound_while"
+    ),
+    without("zkpfl", 'self._require(valid, "bad_possession")', ACCOUNTS, "possession"),
+    Mutant(
+        "zkpfl",
+        'self._require(stake >= minimum and stake <= MAX_AMOUNT, "stake_out_of_range")',
+        'self._require(stake <= MAX_AMOUNT, "stake_out_of_range")',
+        ACCOUNTS,
+        "below_the_minimum",
+    ),
+    without(
+        "zkpfl",
+        'self._require(self.bls_key_owner[key_hash] == empty(address), "key_taken")',
+        ACCOUNTS,
+        "belongs_to_one",
+    ),
+    # Jobs
+    without("zkpfl", "self.owed[job][msg.sender] = 0", JOBS, "fails_and_refunds"),
+    without(
+        "zkpfl",
+        'self._require(not self._open_to_evidence(job), "challenge_window")',
+        JOBS,
+        "fails_and_refunds",
+    ),
+    without("zkpfl", 'self._require(self._number[job][node] == 0, "duplicate_node")', JOBS, "distinct"),
+    Mutant("rules", "nodes + 1 >= 2 * terms.threshold", "nodes >= terms.threshold", JOBS, "terms_itself"),
+    without(
+        "rules",
+        'assert terms.deadline <= block.timestamp + MAX_LIFETIME, "deadline_out_of_range"',
+        JOBS,
+        "terms_itself",
+    ),
+    # Rounds
+    without(
+        "zkpfl",
+        'self._require(self.round[job][round].submitted & (1 << index) == 0, "already_submitted")',
+        ROUNDS,
+        "submits_once",
+    ),
+    without(
+        "zkpfl",
+        'self._require(accepted & ~self.round[job][round].submitted == 0, "not_submitted")',
+        ROUNDS,
+        "reports_once",
+    ),
+    without(
+        "zkpfl",
+        'self._require(self.round[job][round].quorum & (1 << index) != 0, "not_in_quorum")',
+        ROUNDS,
+        "post_once",
+    ),
+    without(
+        "zkpfl",
+        'self._require(valid & ~self.round[job][round].delivered == 0, "not_delivered")',
+        ROUNDS,
+        "posts_that_exist",
+    ),
+    without(
+        "zkpfl",
+        'self._require(self._count(signers) >= self._terms[job].threshold, "too_few_signers")',
+        ROUNDS,
+        "too_few_or_unknown",
+    ),
+    without("zkpfl", 'self._require(signed, "bad_signature")', ROUNDS, "anything_else"),
+    without(
+        "zkpfl",
+        'self._require(self.round[job][round].scored & (1 << index) == 0, "already_scored")',
+        ROUNDS,
+        "score_once",
+    ),
+    without("zkpfl", 'self._require(accuracy <= MILLION, "accuracy_out_of_range")', ROUNDS, "score_once"),
+    without("zkpfl", "self._jobs[job].failures += 1", ROUNDS, "three_failures"),
+    without("zkpfl", "self._jobs[job].failures = 0", ROUNDS, "between_failures"),
+    Mutant("zkpfl", "amount: uint256 = stake // 10", "amount: uint256 = stake // 9", ROUNDS, "slashed"),
+    Mutant("rules", "if 2 * reached >= total:", "if 2 * reached > total:", CHOICE, "median"),
+    Mutant(
+        "rules",
+        "rank: uint256 = 16 * self._count(common[group]) + nodes",
+        "rank: uint256 = 16 * self._count(common[group])",
+        CHOICE,
+        "ties",
+    ),
+    # Money
+    Mutant("rules", "nodes: uint256 = fee // 5", "nodes: uint256 = fee // 4", CHOICE, "pots"),
+    Mutant(
+        "rules",
+        "isqrt(4 * accuracy * (MILLION - accuracy) // records)",
+        "isqrt(accuracy * (MILLION - accuracy) // records)",
+        CHOICE,
+        "pots",
+    ),
+    without("zkpfl", "self._jobs[job].escrow -= paid", SETTLEMENT, "pays_what"),
+    without("zkpfl", "self._jobs[job].best = best", SETTLEMENT, "significant"),
+    Mutant(
+        "zkpfl",
+        "weights[i] = self._stakes[job][i] * times[i] *",
+        "weights[i] = times[i] *",
+        SETTLEMENT,
+        "stake_at_joining",
+    ),
+    Mutant(
+        "zkpfl",
+        "self._elapsed[job][round][index // 8] |= elapsed",
+        "self._elapsed[job][round][index // 8] = elapsed",
+        SETTLEMENT,
+        "pays_what",
+    ),
+    # Evidence
+    without("zkpfl", 'self._require(msg.sender == JUDGE, "not_the_judge")', JUDGE, "only_the_judge"),
+    without("zkpfl", "self.account[account].stake = 0", JUDGE, "attestations_of_one_round"),
+    without("zkpfl", "self.owed[job][account] = 0", JUDGE, "after_the_end"),
+    Mutant(
+        "zkpfl",
+        "if self._number[job][account] != 0 and self._open_to_evidence(job):",
+        "if self._number[job][account] != 0:",
+        JUDGE,
+        "until_the_job_pays",
+    ),
+    Mutant("judge", "not self._is_infinity(case.total)", "True", JUDGE, "good_row"),
+    Mutant(
+        "judge",
+        "if case.pieces == self._pieces(case, layout) and case.openings",
+        "if case.openings",
+        JUDGE,
+        "false_accusation",
+    ),
+    without("judge", '== share.trainer, "bad_signature"', REFUSALS, "cannot_be_judged"),
+    without("judge", 'node)) == root, "wrong_proof"', REFUSALS, "must_be_the_next"),
+    without("judge", "self._require_generators(start // HALF", REFUSALS, "signed_root"),
+    Mutant("judge", "y_low > HALF_P_LOW", "y_low < HALF_P_LOW", REFUSALS, "committed_root"),
+    without(
+        "judge", 'assert msg.gas - msg.gas // 64 > price + CALL_MARGIN, "out_of_gas"', REFUSALS, "starved"
+    ),
+    without("judge", 'assert case.accuser == msg.sender, "not_the_accuser"', REFUSALS, "belongs_to"),
+    without("judge", 'assert block.timestamp >= case.deadline, "not_due"', REFUSALS, "left_lying"),
+    without(
+        "judge",
+        'assert not (same_set and first.aggregate_root == second.aggregate_root), "same_statement"',
+        JUDGE,
+        "one_round",
+    ),
+    Mutant("judge", "return R - value // below", "return value // below", JUDGE, "good_row"),
+)
+
+
+def mutated(mutant: Mutant) -> str:
+    """The source with the fault in place of the one line that has it."""
+    source = (SOURCES / f"{mutant.contract}.vy").read_text()
+    assert source.count(mutant.line) == 1, f"{mutant.line!r} occurs {source.count(mutant.line)} times"
+    if mutant.fault != "pass":
+        return source.replace(mutant.line, mutant.fault)
+    lines = source.split("\n")
+    number = source[: source.index(mutant.line)].count("\n")
+    indent = lines[number][: len(lines[number]) - len(lines[number].lstrip())]
+    lines[number] = f"{indent}pass"
+    return "\n".join(lines)
+
+
+def pytest_configure() -> None:
+    """As a plugin of pytest: the package's compiled contracts have the fault that the variable names."""
+    from vyper.compiler import compile_code  # noqa: PLC0415  only a process with a fault compiles
+    from vyper.compiler.settings import OptimizationLevel, Settings  # noqa: PLC0415
+
+    mutant = MUTANTS[int(os.environ[VARIABLE])]
+    document = json.loads(files("zkpfl.ledger").joinpath(contracts._RESOURCE).read_text())
+    options = Settings(evm_version="prague", optimize=OptimizationLevel.CODESIZE)
+    made = compile_code(mutated(mutant), output_formats=["abi", "bytecode"], settings=options)
+    document["contracts"][mutant.contract] = made
+    text = json.dumps(document)
+    resource = SimpleNamespace(joinpath=lambda _name: SimpleNamespace(read_text=lambda: text))
+    contracts.files = lambda _package: resource  # type: ignore[assignment]
+    contracts.compiled.cache_clear()
+
+
+def survives(number: int) -> bool:
+    """Run the tests that must catch a fault; an error that is no failed test is an error here too."""
+    mutant = MUTANTS[number]
+    command = [
+        sys.executable, "-m", "pytest", "-q", "-x", "-p", "tests.ledger.mutants", "-p", "no:cacheprovider",
+        "-m", "not anvil and not slow", mutant.tests, "-k", mutant.words,
+    ]  # fmt: skip
+    done = subprocess.run(
+        command,
+        env={**os.environ, VARIABLE: str(number)},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    # what fails before a test begins has caught nothing
+    if done.returncode != 0 and " failed" not in done.stdout.splitlines()[-1]:
+        raise RuntimeError(f"mutant {number}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
+    return done.returncode == 0
+
+
+def main(numbers: list[int]) -> int:
+    """Try the faults; returns how many survive."""
+    survivors = 0
+    for number in numbers:
+        began, mutant = time.monotonic(), MUTANTS[number]
+        survived = survives(number)
+        survivors += survived
+        verdict = "SURVIVES" if survived else "caught"
+        seconds = time.monotonic() - began
+        sys.stdout.write(
+            f"{number:3} {verdict:8} {seconds:5.1f} s  {mutant.contract}: {mutant.line[:90]!r}\n"
+        )
+        sys.stdout.flush()
+    return survivors
+
+
+if __name__ == "__main__":
+    chosen = [int(argument) for argument in sys.argv[1:]] or list(range(len(MUTANTS)))
+    sys.exit(min(main(chosen), 1))
