@@ -180,12 +180,12 @@ MUTANTS = (
         "if case.pieces == self._pieces(case, layout) and case.openings",
         "if case.openings",
         JUDGE,
-        "false_accusation",
+        "bad_aggregate",
     ),
     without("judge", '== share.trainer, "bad_signature"', REFUSALS, "cannot_be_judged"),
     without("judge", 'node)) == root, "wrong_proof"', REFUSALS, "must_be_the_next"),
     without("judge", "self._require_generators(start // HALF", REFUSALS, "signed_root"),
-    Mutant("judge", "y_low > HALF_P_LOW", "y_low < HALF_P_LOW", REFUSALS, "committed_root"),
+    Mutant("judge", "if y_high > HALF_P_HIGH or", "if y_high < HALF_P_HIGH or", REFUSALS, "committed_root"),
     without(
         "judge", 'assert msg.gas - msg.gas // 64 > price + CALL_MARGIN, "out_of_gas"', REFUSALS, "starved"
     ),

@@ -195,6 +195,8 @@ def test_two_attestations_of_one_round_convict_the_signer(
     judge.prove_equivocation(real.job, 1, 2, one, two)
     (event,) = (event for event in world.admin.events(real.job) if isinstance(event, Convicted))
     assert (event.account, event.offence) == (world.nodes[1].account, Offence.EQUIVOCATION)
+    record = world.admin.node(world.nodes[1].account)
+    assert record and record.stake == 0
     judge.prove_equivocation(real.job, 1, 2, one, real.attestation(2, 0b111, b"b" * 32))
     assert accuser.owed(real.job, accuser.account) == NODE_STAKE // 5  # once
 

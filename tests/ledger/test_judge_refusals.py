@@ -56,6 +56,9 @@ def test_the_judge_knows_the_generators_and_the_prices() -> None:
     assert all(word in code for word in (h[16:32], h[32:64], h[80:96], h[96:]))
     prices = b"".join(discount.to_bytes(2, "big") for discount in constants.G1_MSM_DISCOUNTS)
     assert all(prices[start : start + 32] in code for start in range(0, 256, 32))  # pushed word by word
+    half = (P // 2).to_bytes(48, "big")
+    assert half[:16].lstrip(b"\0") in code
+    assert half[16:] in code
     assert len(code) < 24_576
 
 
