@@ -11,7 +11,7 @@ from vyper.compiler.settings import OptimizationLevel, Settings
 
 def main(source: Path, out: Path) -> None:
     """Compile every .vy file of ``source`` for the Prague EVM."""
-    settings = Settings(evm_version="prague", optimize=OptimizationLevel.CODESIZE)
+    settings = Settings(evm_version="prague", optimize=OptimizationLevel.GAS)
     contracts = {
         path.stem: compile_code(path.read_text(), output_formats=["abi", "bytecode"], settings=settings)
         for path in sorted(source.glob("*.vy"))

@@ -41,12 +41,20 @@ def verify_possession(digest: bytes32, signature: Bytes[128], key: Bytes[256]) -
 @external
 @view
 def verify_attestation(
-    digest: bytes32, signature: Bytes[128], keys: DynArray[Bytes[256], MAX_KEYS]
+    digest: bytes32, signature: Bytes[128], keys: Bytes[256 * MAX_KEYS], signers: uint256
 ) -> bool:
-    assert len(keys) > 0, "no_keys"
-    total: Bytes[256] = keys[0]
-    for i: uint256 in range(1, len(keys), bound=MAX_KEYS):
-        total = self._precompile(G2_ADD, concat(total, keys[i]), G2_ADD_GAS, 256)
+    """
+    @notice Whether the sum of the keys whose bits are set in `signers` verifies the signature.
+    """
+    assert signers != 0 and signers >> (len(keys) // 256) == 0, "unknown_signer"
+    total: Bytes[256] = b""
+    for j: uint256 in range(MAX_KEYS):
+        if signers & (1 << j) != 0:
+            key: Bytes[256] = slice(keys, 256 * j, 256)
+            if len(total) == 0:
+                total = key
+            else:
+                total = self._precompile(G2_ADD, concat(total, key), G2_ADD_GAS, 256)
     return self._verify(digest, SIGNATURE_DST, signature, total)
 
 

@@ -15,20 +15,22 @@ from ethereum.ercs import IERC20
 
 interface BlsVerifier:
     def verify_attestation(
-        digest: bytes32, signature: Bytes[128], keys: DynArray[Bytes[256], 10]
+        digest: bytes32, signature: Bytes[128], keys: Bytes[2560], signers: uint256
     ) -> bool: view
 
-interface Ledger:
-    def TOKEN() -> IERC20: view
-    def VERIFIER() -> BlsVerifier: view
+interface Bank:
+    def coins() -> DynArray[Coin, 8]: view
     def MIN_TRAINER_STAKE() -> uint256: view
     def CHALLENGE() -> uint256: view
+    def account(account: address) -> Account: view
+
+interface Ledger:
+    def BANK() -> Bank: view
+    def VERIFIER() -> BlsVerifier: view
     def evidence(job: uint256, round: uint256) -> Facts: view
-    def commitment_root(job: uint256, round: uint256, trainer: uint256) -> bytes32: view
-    def share_root(job: uint256, round: uint256, node: uint256) -> bytes32: view
+    def commitment_root(job: uint256, round: uint256, trainer: uint256) -> uint256: view
     def has_trainer(job: uint256, account: address) -> bool: view
     def committee(job: uint256) -> DynArray[address, 10]: view
-    def bls_key(node: address) -> Bytes[256]: view
     def convict(
         job: uint256, round: uint256, account: address, accuser: address, offence: uint256
     ): nonpayable
@@ -83,12 +85,33 @@ SHARE_TYPE: constant(bytes32) = keccak256(
 )
 
 
+struct Coin:
+    token: address
+    feed: address
+    max_age: uint256
+
+struct Account:
+    role: uint256
+    coin: uint256
+    stake: uint256
+    serving: uint256
+    withdrawable_at: uint256
+    encryption_key: bytes32
+    bls_key_hash: bytes32
+    endpoint: String[128]
+
 struct Facts:
     layout: uint256  # columns ‖ lane rows ‖ lanes ‖ lane width, 32 bits each
     threshold: uint256
     accepted: uint256
     aggregate_root: bytes32
     signers: uint256
+    posts: bytes32
+
+struct Posted:
+    node: uint256
+    share_root: bytes32
+    manifest: bytes32
 
 struct Layout:
     columns: uint256
@@ -115,6 +138,7 @@ struct Attestation:
     valid: uint256
     posts: bytes32
     signature: Bytes[128]
+    key: Bytes[256]  # of the signer, by which it is registered
 
 struct Opening:
     point: bytes32[4]
@@ -198,17 +222,22 @@ def accuse_share(
 
 @external
 def accuse_aggregate_share(
-    ledger: Ledger, job: uint256, round: uint256, node: uint256, row: uint256
+    ledger: Ledger,
+    job: uint256,
+    round: uint256,
+    node: uint256,
+    row: uint256,
+    posts: DynArray[Posted, MAX_NODES],
 ) -> uint256:
     """
     @notice Row `row` under the root that a zk-node posted fails the sum of the accepted commitments.
+    @param posts everything that was posted in the round, in its order
     """
     assert node > 0 and node <= len(staticcall ledger.committee(job)), "unknown_node"
     case: Case = self._new_case(ledger, job, round, BAD_AGGREGATE_SHARE, row)
     case.nodes = 1 << (node - 1)
     case.node = node
-    case.share_root = staticcall ledger.share_root(job, round, node)
-    assert case.share_root != empty(bytes32), "not_posted"
+    case.share_root = self._posted_root(ledger, job, round, node, posts)
     return self._open(case)
 
 
@@ -304,7 +333,8 @@ def prove_other_set(
 @view
 def _new_case(ledger: Ledger, job: uint256, round: uint256, offence: uint256, row: uint256) -> Case:
     facts: Facts = staticcall ledger.evidence(job, round)
-    token: IERC20 = staticcall ledger.TOKEN()
+    bank: Bank = staticcall ledger.BANK()
+    coins: DynArray[Coin, 8] = staticcall bank.coins()
     case: Case = empty(Case)
     case.ledger = ledger.address
     case.job = job
@@ -315,10 +345,32 @@ def _new_case(ledger: Ledger, job: uint256, round: uint256, offence: uint256, ro
     case.accepted = facts.accepted
     case.layout = facts.layout
     case.threshold = facts.threshold
-    case.token = token.address  # a ledger that names another one later must not get at other bonds
-    case.bond = staticcall ledger.MIN_TRAINER_STAKE() // 10
-    case.deadline = block.timestamp + staticcall ledger.CHALLENGE()
+    case.token = coins[0].token  # a ledger that names another one later must not get at other bonds
+    case.bond = staticcall bank.MIN_TRAINER_STAKE() // 10
+    case.deadline = block.timestamp + staticcall bank.CHALLENGE()
     return case
+
+
+@internal
+@view
+def _posted_root(
+    ledger: Ledger, job: uint256, round: uint256, node: uint256, posts: DynArray[Posted, MAX_NODES]
+) -> bytes32:
+    """
+    @notice The share root that a zk-node posted. The ledger keeps a hash of all that was posted.
+    """
+    facts: Facts = staticcall ledger.evidence(job, round)
+    posted: bytes32 = empty(bytes32)
+    root: bytes32 = empty(bytes32)
+    found: bool = False
+    for post: Posted in posts:
+        posted = keccak256(concat(posted, convert(post.node, bytes32), post.share_root, post.manifest))
+        if post.node == node:
+            root = post.share_root
+            found = True
+    assert posted == facts.posts, "other_posts"
+    assert found, "not_posted"
+    return root
 
 
 @internal
@@ -457,10 +509,13 @@ def _add_openings(case: Case, openings: DynArray[Opening, MAX_OPENINGS]) -> byte
     items: bytes32[ITEM_WORDS] = empty(bytes32[ITEM_WORDS])
     for i: uint256 in range(len(openings), bound=MAX_OPENINGS):
         term: Term = self._term(case, layout, case.openings + i)
-        root: bytes32 = case.root
-        if term.trainer < max_value(uint256):
-            root = staticcall Ledger(case.ledger).commitment_root(case.job, case.round, term.trainer)
-        self._require_leaf(root, count, term.leaf, self._point_leaf(term.leaf, openings[i].point), openings[i].proof)
+        leaf: bytes32 = self._point_leaf(term.leaf, openings[i].point)
+        root: bytes32 = self._root_over(count, term.leaf, leaf, openings[i].proof)
+        if term.trainer == max_value(uint256):
+            assert root == case.root, "wrong_proof"
+        else:
+            kept: uint256 = staticcall Ledger(case.ledger).commitment_root(case.job, case.round, term.trainer)
+            assert convert(root, uint256) >> 16 == kept, "wrong_proof"
         for k: uint256 in range(4):
             items[5 * i + k] = openings[i].point[k]
         items[5 * i + 4] = convert(term.factor, bytes32)
@@ -681,6 +736,17 @@ def _is_infinity(point: bytes32[4]) -> bool:
 def _require_leaf(
     root: bytes32, count: uint256, index: uint256, leaf: bytes32, proof: DynArray[bytes32, MAX_DEPTH]
 ):
+    assert self._root_over(count, index, leaf, proof) == root, "wrong_proof"
+
+
+@internal
+@pure
+def _root_over(
+    count: uint256, index: uint256, leaf: bytes32, proof: DynArray[bytes32, MAX_DEPTH]
+) -> bytes32:
+    """
+    @notice The root of the tree of `count` leaves in which a proof puts a leaf.
+    """
     node: bytes32 = leaf
     at: uint256 = index
     width: uint256 = count
@@ -699,7 +765,7 @@ def _require_leaf(
         at >>= 1
         width = (width + 1) >> 1
     assert width == 1 and used == len(proof), "wrong_proof"
-    assert keccak256(concat(b"\x02", self._u64(count), node)) == root, "wrong_proof"
+    return keccak256(concat(b"\x02", self._u64(count), node))
 
 
 @internal
@@ -743,8 +809,10 @@ def _signer(
             attestation.posts,
         )
     )
+    bank: Bank = staticcall ledger.BANK()
+    account: Account = staticcall bank.account(committee[node - 1])
+    assert keccak256(attestation.key) == account.bls_key_hash, "wrong_key"
     verifier: BlsVerifier = staticcall ledger.VERIFIER()
-    key: Bytes[256] = staticcall ledger.bls_key(committee[node - 1])
-    signed: bool = staticcall verifier.verify_attestation(digest, attestation.signature, [key])
+    signed: bool = staticcall verifier.verify_attestation(digest, attestation.signature, attestation.key, 1)
     assert signed, "bad_signature"
     return committee[node - 1]

@@ -14,6 +14,7 @@ MAX_LIFETIME: constant(uint256) = 366 * 86400
 MILLION: constant(uint256) = 10**6
 MIN_RECORDS: constant(uint256) = 100  # fewer say nothing about accuracy
 MAX_RECORDS: constant(uint256) = 2**64 - 1
+MAX_AMOUNT: constant(uint256) = 2**96 - 1
 
 
 struct Terms:
@@ -24,20 +25,39 @@ struct Terms:
     threshold: uint256
     quorum: uint256
     max_trainers: uint256
-    durations: uint256[6]  # join, collect, check, aggregate, attest, score
+    durations: uint256[7]  # join, collect, check, aggregate, attest, score, reveal
     deadline: uint256
     manifest: bytes32
     member_key: bytes32
     statistics_layout: uint256  # columns ‖ lane rows ‖ lanes ‖ lane width, 32 bits each; for the judge
     training_layout: uint256
-    test_records: uint256  # by which accuracy is measured
+    slices: uint256  # of the test set
+    slice_records: uint256
+    slice_anchor: bytes32
+    node_stake: uint256
+    trainer_stake: uint256
+
+struct Closing:
+    fee: uint256
+    training_rounds: uint256
+    statistics: bool
+    slices: uint256
+    slice_records: uint256
+    baseline: uint256
+    target: uint256
+    best: uint256
+    improvement_paid: uint256
+    accuracy: uint256  # 0 if nobody scored
+    slice_due: bool
+    slice_opened: bool
 
 
 @external
 @view
-def end_of_recruiting(terms: Terms, nodes: uint256) -> uint256:
+def check_terms(terms: Terms, nodes: uint256, worth: uint256) -> bool:
     """
-    @notice Refuse what a job may not ask for, and say when trainers must have joined.
+    @notice Refuse what a job may not ask for, or answer True.
+    @param worth of the fee: what a committee or a quorum that cheats can gain at most
     """
     assert terms.threshold >= 2, "threshold_out_of_range"
     assert nodes <= MAX_NODES and nodes + 1 >= 2 * terms.threshold, "committee_size"
@@ -46,14 +66,17 @@ def end_of_recruiting(terms: Terms, nodes: uint256) -> uint256:
     assert terms.training_rounds <= MAX_ROUNDS, "rounds_out_of_range"
     assert terms.statistics or terms.training_rounds > 0, "rounds_out_of_range"
     assert terms.target <= MILLION, "target_out_of_range"
-    assert terms.test_records <= MAX_RECORDS, "records_out_of_range"
+    assert terms.slices <= terms.training_rounds, "slices_out_of_range"
+    assert terms.slice_records <= MAX_RECORDS, "records_out_of_range"
     assert terms.training_rounds == 0 or terms.baseline < terms.target, "target_out_of_range"
+    assert max(terms.node_stake, terms.trainer_stake) <= MAX_AMOUNT, "stake_out_of_range"
+    assert terms.threshold * terms.node_stake >= worth, "stake_below_value_at_risk"
+    assert terms.quorum * terms.trainer_stake >= worth, "stake_below_value_at_risk"
     for seconds: uint256 in terms.durations:
         assert seconds > 0 and seconds <= MAX_PHASE, "duration_out_of_range"
-    end: uint256 = block.timestamp + terms.durations[0]
-    assert terms.deadline > end, "deadline_out_of_range"
+    assert terms.deadline > block.timestamp + terms.durations[0], "deadline_out_of_range"
     assert terms.deadline <= block.timestamp + MAX_LIFETIME, "deadline_out_of_range"
-    return end
+    return True
 
 
 @external
@@ -90,27 +113,31 @@ def choose_accepted(
 
 @external
 @pure
-def pots(
-    fee: uint256, rounds: uint256, statistics: bool, records: uint256, accuracies: uint256[4]
-) -> (uint256, uint256, uint256):
+def pots(closing: Closing) -> (uint256, uint256, uint256, uint256):
     """
-    @notice What a closed round pays to nodes and to trainers, and the accuracy that is paid for then (§9.5).
-    @param accuracies baseline, target, what is paid for so far, and the round's, 0 if it was not scored
+    @notice What a closed round pays to nodes and to trainers, and then the accuracy that is paid for and what
+            has been paid for improvement in all (§9.5).
     """
-    baseline: uint256 = accuracies[0]
-    target: uint256 = accuracies[1]
-    best: uint256 = accuracies[2]
-    nodes: uint256 = fee // 5
-    improvement: uint256 = (fee - nodes) // 2 if rounds > 0 and records >= MIN_RECORDS else 0
-    flat: uint256 = fee - nodes - improvement
-    count: uint256 = rounds + 1 if statistics else rounds
-    pot: uint256 = flat // count
-    bound: uint256 = self._lower_bound(accuracies[3], records)
-    if bound > best:
-        if improvement > 0 and best < target:
-            pot += improvement * (min(bound, target) - best) // (target - baseline)
-        best = bound
-    return nodes // count, pot, best
+    nodes: uint256 = closing.fee // 5
+    improvement: uint256 = 0
+    if closing.slices > 0 and closing.slice_records >= MIN_RECORDS:
+        improvement = (closing.fee - nodes) // 2
+    flat: uint256 = closing.fee - nodes - improvement
+    count: uint256 = closing.training_rounds + 1 if closing.statistics else closing.training_rounds
+    best: uint256 = closing.best
+    extra: uint256 = 0
+    if closing.slice_opened:
+        bound: uint256 = self._lower_bound(closing.accuracy, closing.slice_records)
+        if bound > best:
+            if best < closing.target:
+                gain: uint256 = min(bound, closing.target) - best
+                extra = improvement * gain // (closing.target - closing.baseline)
+            best = bound
+    elif closing.slice_due:
+        # an owner gains nothing by keeping a slice back
+        extra = improvement // closing.slices
+    extra = min(extra, improvement - closing.improvement_paid)
+    return nodes // count, flat // count + extra, best, closing.improvement_paid + extra
 
 
 @internal

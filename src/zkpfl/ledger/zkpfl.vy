@@ -1,46 +1,62 @@
 # pragma version 0.4.3
 # pragma evm-version prague
 """
-@title zkPFL ledger: accounts, jobs, rounds and rewards of docs/spec.md §6 and §9
-@notice Amounts are in base units of the token (1 MPC = 10**18), times in seconds of the chain's clock,
-        accuracies in parts per million, factors in units of 10**-18. Bit i of a set of trainers is the i-th
-        that joined, bit j-1 of a set of nodes is node j of the committee. A call is in time strictly before
-        the deadline of its phase; from the deadline on, `advance` moves the job.
-@dev Every refusal has a reason in snake_case. The token is trusted: it moves what it says or reverts. State
-     is written before the token is called.
+@title zkPFL ledger: jobs, rounds and rewards of docs/spec.md §6 and §9
+@notice Times are in seconds of the chain's clock, accuracies in parts per million, factors in units of 10**-18,
+        stakes in what they are worth in base units of MPC (10**-18 MPC), pays in base units of the job's coin. Bit i
+        of a set of trainers is the i-th that joined, bit j-1 of a set of nodes is node j of the committee. A call
+        is in time strictly before the deadline of its phase; from the deadline on, `advance` moves the job.
+@dev Every refusal has a reason in snake_case. Money is the bank's: this contract says who gets how much of what.
+     What every call of a round reads is packed into one word of the job (`Head`) and one of the round (`Stage`):
+     a function that takes either as an argument stores what it changes of it.
 """
 
-from ethereum.ercs import IERC20
+interface Bank:
+    def LEDGER() -> address: view
+    def open(job: uint256, payer: address, coin: uint256, fee: uint256) -> (uint256, uint256): nonpayable
+    def draw(
+        seed: bytes32, count: uint256, least: uint256
+    ) -> (DynArray[address, 10], bytes32): nonpayable
+    def bind(account: address, least: uint256) -> uint256: nonpayable
+    def credit(
+        job: uint256, accounts: DynArray[address, 266], amounts: DynArray[uint256, 266]
+    ): nonpayable
+    def settle(job: uint256, owner: address, members: DynArray[address, 266]) -> uint256: nonpayable
+    def fine(job: uint256, node: address, receiver: address) -> (uint256, uint256, uint256): nonpayable
+    def confiscate(
+        job: uint256, account: address, accuser: address, owner: address
+    ) -> (uint256, uint256, uint256): nonpayable
+    def coin_of(job: uint256) -> uint256: view
+    def pool(job: uint256) -> uint256: view
+    def is_open_to_evidence(job: uint256) -> bool: view
 
 interface Rules:
-    def end_of_recruiting(terms: Terms, nodes: uint256) -> uint256: view
+    def check_terms(terms: Terms, nodes: uint256, worth: uint256) -> bool: view
     def choose_accepted(
         reports: DynArray[uint256, 10], reported: uint256, threshold: uint256
     ) -> (uint256, uint256): view
-    def pots(
-        fee: uint256, rounds: uint256, statistics: bool, records: uint256, accuracies: uint256[4]
-    ) -> (uint256, uint256, uint256): view
+    def pots(closing: Closing) -> (uint256, uint256, uint256, uint256): view
     def weighted_median(
         accuracies: DynArray[uint256, 256], stakes: DynArray[uint256, 256]
     ) -> uint256: view
 
 interface BlsVerifier:
-    def verify_possession(digest: bytes32, signature: Bytes[128], key: Bytes[256]) -> bool: view
     def verify_attestation(
-        digest: bytes32, signature: Bytes[128], keys: DynArray[Bytes[256], 10]
+        digest: bytes32, signature: Bytes[128], keys: Bytes[2560], signers: uint256
     ) -> bool: view
 
 
-# Roles of an account
+# Roles of those who are paid
 NODE: constant(uint256) = 1
 TRAINER: constant(uint256) = 2
 
 # Status of a job
-RECRUITING: constant(uint256) = 1
-RUNNING: constant(uint256) = 2
-DONE: constant(uint256) = 3
-FAILED: constant(uint256) = 4
-CANCELLED: constant(uint256) = 5
+DRAWING: constant(uint256) = 1
+RECRUITING: constant(uint256) = 2
+RUNNING: constant(uint256) = 3
+DONE: constant(uint256) = 4
+FAILED: constant(uint256) = 5
+CANCELLED: constant(uint256) = 6
 
 # Phase of a round; a phase with a deadline is the index of its duration in `Terms.durations`
 COLLECT: constant(uint256) = 1
@@ -48,8 +64,9 @@ CHECK: constant(uint256) = 2
 AGGREGATE: constant(uint256) = 3
 ATTEST: constant(uint256) = 4
 SCORE: constant(uint256) = 5
-CLOSED: constant(uint256) = 6
-ABORTED: constant(uint256) = 7
+REVEAL: constant(uint256) = 6
+CLOSED: constant(uint256) = 7
+ABORTED: constant(uint256) = 8
 
 # Kind of a round
 STATISTICS: constant(uint256) = 1
@@ -57,24 +74,14 @@ TRAINING: constant(uint256) = 2
 
 MAX_TRAINERS: constant(uint256) = 256
 MAX_NODES: constant(uint256) = 10
+MAX_MEMBERS: constant(uint256) = 266
 MAX_FAILURES: constant(uint256) = 3
-MAX_LIFETIME: constant(uint256) = 366 * 86400
-MAX_AMOUNT: constant(uint256) = 2**96 - 1  # so that no product below overflows and no settlement can revert
+READABLE_BLOCKS: constant(uint256) = 256  # so long the hash of a block can be read
 MILLION: constant(uint256) = 10**6
-RETURN_THE_REST: constant(Bytes[10]) = x"61010080600a5f395ff3"  # creation code of a contract of 256 bytes
-NOBODY: constant(address) = 0x000000000000000000000000000000000000dEaD  # has no key: what is sent there is burnt
 ONE: constant(uint256) = 10**18
-MASK: constant(uint256) = 2**32 - 1
+SPAN: constant(uint256) = 65535  # units of time in Collect
+REVEALED: constant(uint256) = 1 << 64  # marks a score among commitments
 
-
-struct Account:
-    role: uint256
-    stake: uint256
-    serving: uint256  # unfinished jobs
-    withdrawable_at: uint256  # 0 until `unstake`
-    encryption_key: bytes32
-    key_code: address  # whose code is the BLS key: cheaper to read than nine words
-    endpoint: String[128]
 
 struct Terms:
     training_rounds: uint256
@@ -84,25 +91,74 @@ struct Terms:
     threshold: uint256
     quorum: uint256
     max_trainers: uint256
-    durations: uint256[6]  # join, collect, check, aggregate, attest, score
+    durations: uint256[7]  # join, collect, check, aggregate, attest, score, reveal
     deadline: uint256
     manifest: bytes32
     member_key: bytes32
     statistics_layout: uint256  # columns ‖ lane rows ‖ lanes ‖ lane width, 32 bits each; for the judge
     training_layout: uint256
-    test_records: uint256  # by which accuracy is measured
+    slices: uint256  # of the test set
+    slice_records: uint256
+    slice_anchor: bytes32
+    node_stake: uint256
+    trainer_stake: uint256
+
+struct Head:  # 168 bits
+    status: uint256
+    current_round: uint256
+    trainers: uint256
+    nodes: uint256
+    failures: uint256  # in a row
+    trained: uint256
+    statistics_done: uint256
+    slices_opened: uint256
+    absent_nodes: uint256
+    ended: uint256
+
+struct Stage:  # 197 bits
+    kind: uint256
+    phase: uint256
+    opened: uint256
+    collect_deadline: uint256
+    deadline: uint256
+    reported: uint256
+    quorum: uint256
+    delivered: uint256
+    valid: uint256  # of the delivered, those whose proofs the signers verified
+    signers: uint256
+    scored: uint256  # how many have committed to a score
+    revealed: uint256  # how many have revealed it
+    slice_opened: uint256
+    accuracy: uint256
+
+struct Deal:
+    owner: address
+    fee: uint256
+    draw_block: uint256
+    join_deadline: uint256
+    best: uint256  # lower bound of accuracy that has been paid for
+    improvement_paid: uint256
+    slice_key: bytes32  # that was opened last; the anchor before
+    checkpoint: bytes32
+    absent_trainers: uint256
+    keys: bytes32  # chain of the hashes of the committee's BLS keys
 
 struct Job:
     owner: address
     status: uint256
+    coin: uint256
     fee: uint256
     escrow: uint256
+    draw_block: uint256
     join_deadline: uint256
     current_round: uint256
     statistics_done: bool
     trained: uint256
-    failures: uint256  # in a row
-    best: uint256  # lower bound of accuracy that has been paid for
+    failures: uint256
+    best: uint256
+    improvement_paid: uint256
+    slices_opened: uint256
+    slice_key: bytes32
     checkpoint: bytes32
     absent_trainers: uint256
     absent_nodes: uint256
@@ -119,25 +175,29 @@ struct Round:
     accepted: uint256
     quorum: uint256
     delivered: uint256
-    valid: uint256  # of the delivered, those whose proofs the signers verified
+    valid: uint256
     signers: uint256
     aggregate_root: bytes32
+    posts: bytes32
+    slice_opened: bool
     scored: uint256
+    revealed: uint256
     checkpoint: bytes32  # the one with most stake behind it so far; final when the round is closed
     accuracy: uint256
 
-struct Submission:
-    commitment_root: bytes32
-    manifest: bytes32
-    time: uint256
-
-struct Post:
-    share_root: bytes32
-    manifest: bytes32
-
-struct Sent:
-    commitment_root: bytes32
-    manifest: bytes32
+struct Closing:
+    fee: uint256
+    training_rounds: uint256
+    statistics: bool
+    slices: uint256
+    slice_records: uint256
+    baseline: uint256
+    target: uint256
+    best: uint256
+    improvement_paid: uint256
+    accuracy: uint256  # 0 if nobody scored
+    slice_due: bool
+    slice_opened: bool
 
 struct Facts:
     layout: uint256
@@ -145,36 +205,24 @@ struct Facts:
     accepted: uint256
     aggregate_root: bytes32
     signers: uint256
+    posts: bytes32
 
-
-event NodeRegistered:
-    account: indexed(address)
-    bls_key: Bytes[256]
-    encryption_key: bytes32
-    endpoint: String[128]
-
-event TrainerRegistered:
-    account: indexed(address)
-    encryption_key: bytes32
-
-event Staked:
-    account: indexed(address)
-    amount: uint256
-
-event Unstaking:
-    account: indexed(address)
-    withdrawable_at: uint256
-
-event Unstaked:
-    account: indexed(address)
-    amount: uint256
 
 event JobCreated:
     job: indexed(uint256)
     owner: indexed(address)
+    coin: uint256
     fee: uint256
-    join_deadline: uint256
+    worth: uint256
+    draw_fee: uint256
+    draw_block: uint256
+    nodes: uint256
     terms: Terms
+
+event CommitteeDrawn:
+    job: indexed(uint256)
+    seed: bytes32
+    join_deadline: uint256
     committee: DynArray[address, MAX_NODES]
 
 event Joined:
@@ -230,6 +278,18 @@ event Attested:
     signers: uint256
     signature: Bytes[128]
 
+event SliceOpened:
+    job: indexed(uint256)
+    round: indexed(uint256)
+    number: uint256  # from 1
+    key: bytes32
+
+event ScoreCommitted:
+    job: indexed(uint256)
+    round: indexed(uint256)
+    trainer: indexed(address)
+    commitment: bytes32
+
 event Scored:
     job: indexed(uint256)
     round: indexed(uint256)
@@ -251,6 +311,7 @@ event Slashed:
     job: indexed(uint256)
     round: indexed(uint256)
     node: indexed(address)
+    coin: uint256
     stake: uint256  # before
     amount: uint256
 
@@ -260,8 +321,9 @@ event Convicted:
     account: indexed(address)
     accuser: address
     offence: uint256
+    coin: uint256
     stake: uint256  # before; a fifth is the bounty, the rest is burnt
-    forfeited: uint256  # rewards of the job, back to its owner
+    forfeited: uint256  # what the job owed the account, back to the job
 
 event RoundClosed:
     job: indexed(uint256)
@@ -280,201 +342,129 @@ event JobEnded:
     status: uint256
     refund: uint256
 
-event Claimed:
-    job: indexed(uint256)
-    account: indexed(address)
-    amount: uint256
 
-
-TOKEN: public(immutable(IERC20))
+BANK: public(immutable(Bank))
 RULES: public(immutable(Rules))
 VERIFIER: public(immutable(BlsVerifier))
 JUDGE: public(immutable(address))
-UNBONDING: public(immutable(uint256))
-CHALLENGE: public(immutable(uint256))  # from the end of a job until it pays
-MIN_NODE_STAKE: public(immutable(uint256))
-MIN_TRAINER_STAKE: public(immutable(uint256))
-MIN_FEE: public(immutable(uint256))
+DRAW_DELAY: public(immutable(uint256))  # blocks from the creation of a job to the one whose hash draws
 
-account: public(HashMap[address, Account])
-bls_key_owner: public(HashMap[bytes32, address])
 job_count: public(uint256)
-_jobs: HashMap[uint256, Job]
-_terms: HashMap[uint256, Terms]
-round: public(HashMap[uint256, HashMap[uint256, Round]])
 key_grant: public(HashMap[uint256, HashMap[address, bytes32]])
-owed: public(HashMap[uint256, HashMap[address, uint256]])
+_heads: HashMap[uint256, uint256]
+_deals: HashMap[uint256, Deal]
+_terms: HashMap[uint256, Terms]
 _committee: HashMap[uint256, DynArray[address, MAX_NODES]]
 _trainers: HashMap[uint256, DynArray[address, MAX_TRAINERS]]
-_stakes: HashMap[uint256, HashMap[uint256, uint256]]  # of the trainers when they joined
-_number: HashMap[uint256, HashMap[address, uint256]]  # 1 + index in the committee or among the trainers
-_submissions: HashMap[uint256, HashMap[uint256, HashMap[uint256, Sent]]]
-_elapsed: HashMap[uint256, HashMap[uint256, HashMap[uint256, uint256]]]  # until each submission, eight a word
+_stakes: HashMap[uint256, HashMap[uint256, uint256]]  # what those of the trainers were worth when they joined
+_node_number: HashMap[uint256, HashMap[address, uint256]]  # 1 + index in the committee; 0 for convicts
+_trainer_number: HashMap[uint256, HashMap[address, uint256]]  # 1 + index among the trainers; 0 for convicts
+_stages: HashMap[uint256, HashMap[uint256, uint256]]
+_submitted: HashMap[uint256, HashMap[uint256, uint256]]
+_submissions: HashMap[uint256, HashMap[uint256, HashMap[uint256, uint256]]]  # 240 bits of the root ‖ time, 16 bits
 _reports: HashMap[uint256, HashMap[uint256, HashMap[uint256, uint256]]]
-_posts: HashMap[uint256, HashMap[uint256, HashMap[uint256, Post]]]
-_scores: HashMap[uint256, HashMap[uint256, HashMap[uint256, uint256]]]  # see `_packed_score`
+_accepted: HashMap[uint256, HashMap[uint256, uint256]]
+_posts: HashMap[uint256, HashMap[uint256, bytes32]]  # hash of what was posted, in its order
+_aggregate_roots: HashMap[uint256, HashMap[uint256, bytes32]]
+_scores: HashMap[uint256, HashMap[uint256, HashMap[uint256, uint256]]]  # commitments, then see `_packed_score`
 _support: HashMap[uint256, HashMap[uint256, HashMap[bytes32, uint256]]]
+_leaders: HashMap[uint256, HashMap[uint256, bytes32]]  # the checkpoint with most stake behind it
 
 
 @deploy
-def __init__(
-    token: IERC20,
-    rules: Rules,
-    verifier: BlsVerifier,
-    judge: address,
-    unbonding: uint256,
-    challenge: uint256,
-    min_node_stake: uint256,
-    min_trainer_stake: uint256,
-    min_fee: uint256,
-):
-    assert token.address != empty(address), "no_token"
+def __init__(bank: Bank, rules: Rules, verifier: BlsVerifier, judge: address, draw_delay: uint256):
+    assert staticcall bank.LEDGER() == self, "bank_of_another_ledger"
     assert rules.address != empty(address), "no_rules"
     assert verifier.address != empty(address), "no_verifier"
     assert judge != empty(address), "no_judge"
-    assert unbonding <= MAX_LIFETIME, "unbonding_out_of_range"
-    # so that evidence found before a job pays still finds the stake
-    assert challenge <= unbonding, "challenge_out_of_range"
-    assert min(min_node_stake, min(min_trainer_stake, min_fee)) > 0, "minimum_is_zero"
-    TOKEN = token
+    assert draw_delay < READABLE_BLOCKS, "draw_delay_out_of_range"
+    BANK = bank
     RULES = rules
     VERIFIER = verifier
     JUDGE = judge
-    UNBONDING = unbonding
-    CHALLENGE = challenge
-    MIN_NODE_STAKE = min_node_stake
-    MIN_TRAINER_STAKE = min_trainer_stake
-    MIN_FEE = min_fee
-
-
-# Accounts (§9.1)
-
-
-@external
-def register_node(
-    bls_key: Bytes[256],
-    possession: Bytes[128],
-    encryption_key: bytes32,
-    endpoint: String[128],
-    stake: uint256,
-):
-    self._require(len(endpoint) > 0, "no_endpoint")
-    self._claim_bls_key(bls_key, possession)
-    self._register(NODE, encryption_key, stake, MIN_NODE_STAKE)
-    self.account[msg.sender].key_code = raw_create(concat(RETURN_THE_REST, bls_key))
-    self.account[msg.sender].endpoint = endpoint
-    log NodeRegistered(account=msg.sender, bls_key=bls_key, encryption_key=encryption_key, endpoint=endpoint)
-    self._receive(stake)
-
-
-@external
-def register_trainer(encryption_key: bytes32, stake: uint256):
-    self._register(TRAINER, encryption_key, stake, MIN_TRAINER_STAKE)
-    log TrainerRegistered(account=msg.sender, encryption_key=encryption_key)
-    self._receive(stake)
-
-
-@external
-def unstake():
-    self._require(self.account[msg.sender].role != 0, "not_registered")
-    self._require(self.account[msg.sender].withdrawable_at == 0, "already_unstaking")
-    withdrawable_at: uint256 = block.timestamp + UNBONDING
-    self.account[msg.sender].withdrawable_at = withdrawable_at
-    log Unstaking(account=msg.sender, withdrawable_at=withdrawable_at)
-
-
-@external
-def withdraw_stake():
-    withdrawable_at: uint256 = self.account[msg.sender].withdrawable_at
-    self._require(withdrawable_at != 0, "not_unstaking")
-    self._require(self.account[msg.sender].serving == 0, "serving")
-    self._require(block.timestamp >= withdrawable_at, "unbonding")
-    amount: uint256 = self.account[msg.sender].stake
-    if self.account[msg.sender].role == NODE:
-        self.bls_key_owner[keccak256(self._bls_key(msg.sender))] = empty(address)
-    self.account[msg.sender] = empty(Account)
-    log Unstaked(account=msg.sender, amount=amount)
-    self._send(msg.sender, amount)
+    DRAW_DELAY = draw_delay
 
 
 # Jobs (§9.2)
 
 
 @external
-def create_job(terms: Terms, committee: DynArray[address, MAX_NODES], fee: uint256) -> uint256:
-    self._require(fee >= MIN_FEE and fee <= MAX_AMOUNT, "fee_out_of_range")
-    join_deadline: uint256 = staticcall RULES.end_of_recruiting(terms, len(committee))
-    self.job_count += 1
-    job: uint256 = self.job_count
-    self._seat(job, committee)
-    self._jobs[job].owner = msg.sender
-    self._jobs[job].status = RECRUITING
-    self._jobs[job].fee = fee
-    self._jobs[job].escrow = fee
-    self._jobs[job].join_deadline = join_deadline
-    self._jobs[job].best = terms.baseline
+def create_job(terms: Terms, nodes: uint256, coin: uint256, fee: uint256) -> uint256:
+    job: uint256 = self.job_count + 1
+    self.job_count = job
+    draw_block: uint256 = block.number + DRAW_DELAY
+    head: Head = empty(Head)
+    head.status = DRAWING
+    head.nodes = nodes
+    self._store_head(job, head)
     self._terms[job] = terms
+    self._deals[job].owner = msg.sender
+    self._deals[job].fee = fee
+    self._deals[job].draw_block = draw_block
+    self._deals[job].best = terms.baseline
+    self._deals[job].slice_key = terms.slice_anchor
+    worth: uint256 = 0
+    draw_fee: uint256 = 0
+    worth, draw_fee = extcall BANK.open(job, msg.sender, coin, fee)
+    assert staticcall RULES.check_terms(terms, nodes, worth)
     log JobCreated(
-        job=job, owner=msg.sender, fee=fee, join_deadline=join_deadline, terms=terms, committee=committee
+        job=job,
+        owner=msg.sender,
+        coin=coin,
+        fee=fee,
+        worth=worth,
+        draw_fee=draw_fee,
+        draw_block=draw_block,
+        nodes=nodes,
+        terms=terms,
     )
-    self._receive(fee)
     return job
 
 
 @external
 def cancel_job(job: uint256):
-    self._require(self._jobs[job].owner == msg.sender, "not_owner")
-    self._require(self._jobs[job].status == RECRUITING, "not_recruiting")
-    self._end_job(job, CANCELLED)
+    self._require(self._deals[job].owner == msg.sender, "not_owner")
+    head: Head = self._head(job)
+    self._require(head.status <= RECRUITING, "not_recruiting")
+    self._end_job(job, head, CANCELLED)
 
 
 @external
 def grant_keys(
     job: uint256, trainers: DynArray[address, MAX_TRAINERS], digests: DynArray[bytes32, MAX_TRAINERS]
 ):
-    self._require(self._jobs[job].owner == msg.sender, "not_owner")
-    self._require(self._jobs[job].status <= RUNNING, "job_ended")
+    self._require(self._deals[job].owner == msg.sender, "not_owner")
+    self._require(self._head(job).status <= RUNNING, "job_ended")
     self._require(len(trainers) == len(digests), "length_mismatch")
     for i: uint256 in range(len(trainers), bound=MAX_TRAINERS):
-        self._trainer_index(job, trainers[i])
+        self._require(self._trainer_number[job][trainers[i]] != 0, "not_joined")
         self.key_grant[job][trainers[i]] = digests[i]
         log KeyGranted(job=job, trainer=trainers[i], digest=digests[i])
 
 
 @external
 def join(job: uint256):
-    self._require(self.account[msg.sender].role == TRAINER, "not_a_trainer")
-    self._require(self.account[msg.sender].withdrawable_at == 0, "unstaking")
-    self._require(self._jobs[job].owner != msg.sender, "own_job")
-    self._require(self.account[msg.sender].stake >= MIN_TRAINER_STAKE, "stake_out_of_range")
-    self._require(self._jobs[job].status == RECRUITING, "not_recruiting")
-    self._require(block.timestamp < self._jobs[job].join_deadline, "deadline_passed")
-    self._require(self._number[job][msg.sender] == 0, "already_joined")
-    self._join(job)
+    head: Head = self._head(job)
+    self._require(head.status == RECRUITING, "not_recruiting")
+    self._require(self._deals[job].owner != msg.sender, "own_job")
+    self._require(block.timestamp < self._deals[job].join_deadline, "deadline_passed")
+    self._require(self._trainer_number[job][msg.sender] == 0, "already_joined")
+    self._join(job, head)
 
 
 @external
 def advance(job: uint256):
-    status: uint256 = self._jobs[job].status
-    self._require(status == RECRUITING or status == RUNNING, "nothing_to_do")
-    if status == RECRUITING:
-        self._require(block.timestamp >= self._jobs[job].join_deadline, "nothing_to_do")
-        self._end_recruiting(job)
+    head: Head = self._head(job)
+    if head.status == DRAWING:
+        self._require(block.number > self._deals[job].draw_block, "nothing_to_do")
+        self._draw(job, head)
+    elif head.status == RECRUITING:
+        self._require(block.timestamp >= self._deals[job].join_deadline, "nothing_to_do")
+        self._end_recruiting(job, head)
     else:
-        round: uint256 = self._jobs[job].current_round
-        self._require(block.timestamp >= self.round[job][round].deadline, "nothing_to_do")
-        self._pass_deadline(job, round)
-
-
-@external
-def claim(job: uint256):
-    self._require(self._jobs[job].status > RUNNING, "job_not_ended")
-    self._require(not self._open_to_evidence(job), "challenge_window")
-    amount: uint256 = self.owed[job][msg.sender]
-    self._require(amount > 0, "nothing_owed")
-    self.owed[job][msg.sender] = 0
-    log Claimed(job=job, account=msg.sender, amount=amount)
-    self._send(msg.sender, amount)
+        stage: Stage = self._stage(job, head.current_round)
+        self._require(head.status == RUNNING and block.timestamp >= stage.deadline, "nothing_to_do")
+        self._pass_deadline(job, head, stage)
 
 
 @external
@@ -484,7 +474,8 @@ def convict(job: uint256, round: uint256, account: address, accuser: address, of
             job has convicted before: a second piece of evidence is true, and worth nothing.
     """
     self._require(msg.sender == JUDGE, "not_the_judge")
-    if self._number[job][account] != 0 and self._open_to_evidence(job):
+    member: bool = self._node_number[job][account] != 0 or self._trainer_number[job][account] != 0
+    if member and staticcall BANK.is_open_to_evidence(job):
         self._convict(job, round, account, accuser, offence)
 
 
@@ -493,29 +484,62 @@ def convict(job: uint256, round: uint256, account: address, accuser: address, of
 
 @external
 def submit(job: uint256, round: uint256, commitment_root: bytes32, manifest: bytes32):
-    index: uint256 = self._trainer_index(job, msg.sender)
-    self._require_phase(job, round, COLLECT)
-    self._require(commitment_root != empty(bytes32), "empty_root")
-    self._require(self.round[job][round].submitted & (1 << index) == 0, "already_submitted")
-    self._submit(job, round, index, commitment_root, manifest)
+    index: uint256 = self._trainer_index(job)
+    head: Head = self._head(job)
+    stage: Stage = self._in_phase(job, head, round, COLLECT)
+    root: uint256 = convert(commitment_root, uint256) >> 16
+    self._require(root != 0, "empty_root")
+    self._require(self._submissions[job][round][index] == 0, "already_submitted")
+    elapsed: uint256 = block.timestamp - stage.opened
+    self._submissions[job][round][index] = (root << 16) | (
+        SPAN * elapsed // (stage.collect_deadline - stage.opened)
+    )
+    submitted: uint256 = self._submitted[job][round] | (1 << index)
+    self._submitted[job][round] = submitted
+    log Submitted(
+        job=job,
+        round=round,
+        trainer=msg.sender,
+        commitment_root=commitment_root,
+        manifest=manifest,
+        time=block.timestamp,
+    )
+    if submitted | self._deals[job].absent_trainers == self._everyone(head.trainers):
+        self._end_collect(job, head, stage)
 
 
 @external
 def report(job: uint256, round: uint256, accepted: uint256):
     index: uint256 = self._node_index(job)
-    self._require_phase(job, round, CHECK)
-    self._require(self.round[job][round].reported & (1 << index) == 0, "already_reported")
-    self._require(accepted & ~self.round[job][round].submitted == 0, "not_submitted")
-    self._report(job, round, index, accepted)
+    head: Head = self._head(job)
+    stage: Stage = self._in_phase(job, head, round, CHECK)
+    self._require(stage.reported & (1 << index) == 0, "already_reported")
+    self._require(accepted & ~self._submitted[job][round] == 0, "not_submitted")
+    stage.reported |= 1 << index
+    self._reports[job][round][index] = accepted
+    log Reported(job=job, round=round, node=msg.sender, accepted=accepted)
+    if stage.reported | head.absent_nodes == self._everyone(head.nodes):
+        self._end_check(job, head, stage)
+    else:
+        self._store_stage(job, round, stage)
 
 
 @external
 def post_aggregate(job: uint256, round: uint256, share_root: bytes32, manifest: bytes32):
     index: uint256 = self._node_index(job)
-    self._require_phase(job, round, AGGREGATE)
-    self._require(self.round[job][round].quorum & (1 << index) != 0, "not_in_quorum")
-    self._require(self.round[job][round].delivered & (1 << index) == 0, "already_posted")
-    self._post(job, round, index, Post(share_root=share_root, manifest=manifest))
+    head: Head = self._head(job)
+    stage: Stage = self._in_phase(job, head, round, AGGREGATE)
+    self._require(stage.quorum & (1 << index) != 0, "not_in_quorum")
+    self._require(stage.delivered & (1 << index) == 0, "already_posted")
+    stage.delivered |= 1 << index
+    self._posts[job][round] = keccak256(
+        concat(self._posts[job][round], convert(index + 1, bytes32), share_root, manifest)
+    )
+    log AggregatePosted(job=job, round=round, node=msg.sender, share_root=share_root, manifest=manifest)
+    if stage.delivered == stage.quorum:
+        self._enter(job, round, stage, ATTEST)
+    else:
+        self._store_stage(job, round, stage)
 
 
 @external
@@ -526,24 +550,94 @@ def attest(
     valid: uint256,
     signers: uint256,
     signature: Bytes[128],
+    keys: Bytes[2560],
 ):
-    self._require_phase(job, round, ATTEST)
-    self._require(valid & ~self.round[job][round].delivered == 0, "not_delivered")
-    self._require(self._count(valid) >= self._terms[job].threshold, "too_few_valid")
-    self._require(signers >> len(self._committee[job]) == 0, "unknown_signer")
-    self._require(self._count(signers) >= self._terms[job].threshold, "too_few_signers")
-    self._attest(job, round, aggregate_root, valid, signers, signature)
+    head: Head = self._head(job)
+    stage: Stage = self._in_phase(job, head, round, ATTEST)
+    threshold: uint256 = self._terms[job].threshold
+    self._require(valid & ~stage.delivered == 0, "not_delivered")
+    self._require(self._count(valid) >= threshold, "too_few_valid")
+    self._require(signers >> head.nodes == 0, "unknown_signer")
+    self._require(self._count(signers) >= threshold, "too_few_signers")
+    self._require_keys(job, head.nodes, keys)
+    digest: bytes32 = self._attestation_digest(job, round, aggregate_root, valid)
+    self._require(staticcall VERIFIER.verify_attestation(digest, signature, keys, signers), "bad_signature")
+    self._aggregate_roots[job][round] = aggregate_root
+    stage.valid = valid
+    stage.signers = signers
+    log Attested(
+        job=job,
+        round=round,
+        aggregate_root=aggregate_root,
+        valid=valid,
+        signers=signers,
+        signature=signature,
+    )
+    if stage.kind == STATISTICS:
+        self._close_round(job, head, stage)
+    else:
+        self._enter(job, round, stage, SCORE)
 
 
 @external
-def score(job: uint256, round: uint256, checkpoint: bytes32, accuracy: uint256):
-    index: uint256 = self._trainer_index(job, msg.sender)
-    self._require_phase(job, round, SCORE)
-    self._require(self.round[job][round].accepted & (1 << index) != 0, "not_accepted")
-    self._require(self.round[job][round].scored & (1 << index) == 0, "already_scored")
+def open_slice(job: uint256, round: uint256, key: bytes32):
+    head: Head = self._head(job)
+    self._require(head.status == RUNNING and head.current_round == round, "wrong_round")
+    stage: Stage = self._stage(job, round)
+    self._require(stage.phase >= CHECK and stage.phase <= ATTEST, "wrong_phase")
+    self._require(stage.slice_opened == 0, "already_opened")
+    self._require(self._is_slice_due(job, head, stage), "not_due")
+    self._require(keccak256(key) == self._deals[job].slice_key, "wrong_key")
+    self._deals[job].slice_key = key
+    head.slices_opened += 1
+    self._store_head(job, head)
+    stage.slice_opened = 1
+    self._store_stage(job, round, stage)
+    log SliceOpened(job=job, round=round, number=head.slices_opened, key=key)
+
+
+@external
+def score(job: uint256, round: uint256, commitment: bytes32):
+    index: uint256 = self._trainer_index(job)
+    head: Head = self._head(job)
+    stage: Stage = self._in_phase(job, head, round, SCORE)
+    accepted: uint256 = self._accepted[job][round]
+    self._require(accepted & (1 << index) != 0, "not_accepted")
+    self._require(self._scores[job][round][index] == 0, "already_scored")
+    kept: uint256 = convert(commitment, uint256) & ~REVEALED
+    self._require(kept != 0, "empty_commitment")
+    self._scores[job][round][index] = kept
+    stage.scored += 1
+    log ScoreCommitted(job=job, round=round, trainer=msg.sender, commitment=commitment)
+    if stage.scored == self._count(accepted):
+        self._enter(job, round, stage, REVEAL)
+    else:
+        self._store_stage(job, round, stage)
+
+
+@external
+def reveal(job: uint256, round: uint256, checkpoint: bytes32, accuracy: uint256, salt: bytes32):
+    index: uint256 = self._trainer_index(job)
+    head: Head = self._head(job)
+    stage: Stage = self._in_phase(job, head, round, REVEAL)
+    kept: uint256 = self._scores[job][round][index]
+    self._require(kept != 0, "not_committed")
+    self._require(kept & REVEALED == 0, "already_revealed")
+    commitment: bytes32 = self._score_commitment(job, round, checkpoint, accuracy, salt)
+    self._require(convert(commitment, uint256) & ~REVEALED == kept, "wrong_opening")
     self._require(checkpoint != empty(bytes32), "empty_checkpoint")
     self._require(accuracy <= MILLION, "accuracy_out_of_range")
-    self._score(job, round, index, checkpoint, accuracy)
+    stake: uint256 = self._stakes[job][index]
+    self._scores[job][round][index] = self._packed_score(checkpoint, accuracy)
+    self._support_checkpoint(job, round, checkpoint, stake)
+    stage.revealed += 1
+    log Scored(
+        job=job, round=round, trainer=msg.sender, checkpoint=checkpoint, accuracy=accuracy, stake=stake
+    )
+    if stage.revealed == stage.scored:
+        self._close_round(job, head, stage)
+    else:
+        self._store_stage(job, round, stage)
 
 
 # Views
@@ -557,28 +651,41 @@ def job(job: uint256) -> (
     """
     @notice All about a job in one consistent view: state, terms, committee, trainers, current round.
     """
+    head: Head = self._head(job)
+    deal: Deal = self._deals[job]
     return (
-        self._jobs[job],
+        Job(
+            owner=deal.owner,
+            status=head.status,
+            coin=staticcall BANK.coin_of(job),
+            fee=deal.fee,
+            escrow=staticcall BANK.pool(job),
+            draw_block=deal.draw_block,
+            join_deadline=deal.join_deadline,
+            current_round=head.current_round,
+            statistics_done=head.statistics_done == 1,
+            trained=head.trained,
+            failures=head.failures,
+            best=deal.best,
+            improvement_paid=deal.improvement_paid,
+            slices_opened=head.slices_opened,
+            slice_key=deal.slice_key,
+            checkpoint=deal.checkpoint,
+            absent_trainers=deal.absent_trainers,
+            absent_nodes=head.absent_nodes,
+            ended=head.ended,
+        ),
         self._terms[job],
         self._committee[job],
         self._trainers[job],
-        self.round[job][self._jobs[job].current_round],
+        self._round(job, head.current_round),
     )
 
 
 @external
 @view
-def submissions(job: uint256, round: uint256) -> DynArray[Submission, MAX_TRAINERS]:
-    found: DynArray[Submission, MAX_TRAINERS] = []
-    for i: uint256 in range(len(self._trainers[job]), bound=MAX_TRAINERS):
-        found.append(
-            Submission(
-                commitment_root=self._submissions[job][round][i].commitment_root,
-                manifest=self._submissions[job][round][i].manifest,
-                time=self.round[job][round].opened + self._elapsed_of(job, round, i),
-            )
-        )
-    return found
+def round(job: uint256, round: uint256) -> Round:
+    return self._round(job, round)
 
 
 @external
@@ -587,48 +694,38 @@ def reports(job: uint256, round: uint256) -> DynArray[uint256, MAX_NODES]:
     return self._all_reports(job, round)
 
 
-@external
-@view
-def posts(job: uint256, round: uint256) -> DynArray[Post, MAX_NODES]:
-    found: DynArray[Post, MAX_NODES] = []
-    for j: uint256 in range(len(self._committee[job]), bound=MAX_NODES):
-        found.append(self._posts[job][round][j])
-    return found
-
-
 # What the judge reads
 
 
 @external
 @view
 def evidence(job: uint256, round: uint256) -> Facts:
-    kind: uint256 = self.round[job][round].kind
-    self._require(kind != 0, "unknown_round")
+    stage: Stage = self._stage(job, round)
+    self._require(stage.kind != 0, "unknown_round")
+    training: bool = stage.kind == TRAINING
     return Facts(
-        layout=self._terms[job].training_layout if kind == TRAINING else self._terms[job].statistics_layout,
+        layout=self._terms[job].training_layout if training else self._terms[job].statistics_layout,
         threshold=self._terms[job].threshold,
-        accepted=self.round[job][round].accepted,
-        aggregate_root=self.round[job][round].aggregate_root,
-        signers=self.round[job][round].signers,
+        accepted=self._accepted[job][round],
+        aggregate_root=self._aggregate_roots[job][round],
+        signers=stage.signers,
+        posts=self._posts[job][round],
     )
 
 
 @external
 @view
-def commitment_root(job: uint256, round: uint256, trainer: uint256) -> bytes32:
-    return self._submissions[job][round][trainer].commitment_root
-
-
-@external
-@view
-def share_root(job: uint256, round: uint256, node: uint256) -> bytes32:
-    return self._posts[job][round][node - 1].share_root
+def commitment_root(job: uint256, round: uint256, trainer: uint256) -> uint256:
+    """
+    @notice The first 240 bits of what a trainer submitted.
+    """
+    return self._submissions[job][round][trainer] >> 16
 
 
 @external
 @view
 def has_trainer(job: uint256, account: address) -> bool:
-    return self._number[job][account] != 0 and self.account[account].role == TRAINER
+    return self._trainer_number[job][account] != 0
 
 
 @external
@@ -637,278 +734,213 @@ def committee(job: uint256) -> DynArray[address, MAX_NODES]:
     return self._committee[job]
 
 
-@external
-@view
-def bls_key(node: address) -> Bytes[256]:
-    return self._bls_key(node)
-
-
-# Accounts
-
-
-@internal
-@view
-def _bls_key(node: address) -> Bytes[256]:
-    return slice(self.account[node].key_code.code, 0, 256)
-
-
-@internal
-def _register(role: uint256, encryption_key: bytes32, stake: uint256, minimum: uint256):
-    self._require(self.account[msg.sender].role == 0, "already_registered")
-    self._require(stake >= minimum and stake <= MAX_AMOUNT, "stake_out_of_range")
-    self._require(encryption_key != empty(bytes32), "no_encryption_key")
-    self.account[msg.sender].role = role
-    self.account[msg.sender].stake = stake
-    self.account[msg.sender].encryption_key = encryption_key
-    log Staked(account=msg.sender, amount=stake)
-
-
-@internal
-def _claim_bls_key(bls_key: Bytes[256], possession: Bytes[128]):
-    key_hash: bytes32 = keccak256(bls_key)
-    self._require(self.bls_key_owner[key_hash] == empty(address), "key_taken")
-    digest: bytes32 = keccak256(
-        abi_encode(keccak256("ZKPFL-V1-POSSESSION"), chain.id, self, msg.sender, key_hash)
-    )
-    valid: bool = staticcall VERIFIER.verify_possession(digest, possession, bls_key)
-    self._require(valid, "bad_possession")
-    self.bls_key_owner[key_hash] = msg.sender
-
-
-@internal
-def _bind(account: address):
-    self.account[account].serving += 1
-
-
-@internal
-def _release(account: address):
-    serving: uint256 = self.account[account].serving - 1
-    self.account[account].serving = serving
-    if serving == 0 and self.account[account].withdrawable_at != 0:
-        # the delay runs from the end of the last job, so that evidence about that job still finds the stake
-        self.account[account].withdrawable_at = block.timestamp + UNBONDING
-
-
-@internal
-def _receive(amount: uint256):
-    ok: bool = extcall TOKEN.transferFrom(msg.sender, self, amount)
-    self._require(ok, "transfer_failed")
-
-
-@internal
-def _send(receiver: address, amount: uint256):
-    ok: bool = extcall TOKEN.transfer(receiver, amount)
-    self._require(ok, "transfer_failed")
-
-
 # Life of a job
 
 
 @internal
-def _seat(job: uint256, committee: DynArray[address, MAX_NODES]):
-    number: uint256 = 0
-    for node: address in committee:
-        number += 1
-        self._require(self.account[node].role == NODE, "not_a_node")
-        self._require(self.account[node].withdrawable_at == 0, "unstaking")
-        self._require(self.account[node].stake >= MIN_NODE_STAKE, "stake_out_of_range")
-        self._require(self._number[job][node] == 0, "duplicate_node")
-        self._number[job][node] = number
-        self._bind(node)
+def _draw(job: uint256, head: Head):
+    draw_block: uint256 = self._deals[job].draw_block
+    if block.number > draw_block + READABLE_BLOCKS:
+        # nobody draws twice: whoever dislikes a committee pays for another job
+        self._end_job(job, head, FAILED)
+        return
+    seed: bytes32 = keccak256(
+        concat(blockhash(draw_block), convert(self, bytes32), convert(job, bytes32))
+    )
+    committee: DynArray[address, MAX_NODES] = []
+    keys: bytes32 = empty(bytes32)
+    committee, keys = extcall BANK.draw(seed, head.nodes, self._terms[job].node_stake)
+    if len(committee) == 0:
+        self._end_job(job, head, FAILED)
+        return
+    for j: uint256 in range(len(committee), bound=MAX_NODES):
+        self._node_number[job][committee[j]] = j + 1
+    join_deadline: uint256 = block.timestamp + self._terms[job].durations[0]
     self._committee[job] = committee
+    self._deals[job].keys = keys
+    self._deals[job].join_deadline = join_deadline
+    log CommitteeDrawn(job=job, seed=seed, join_deadline=join_deadline, committee=committee)
+    recruiting: Head = head
+    recruiting.status = RECRUITING
+    self._store_head(job, recruiting)
 
 
 @internal
-def _join(job: uint256):
-    index: uint256 = len(self._trainers[job])
+def _join(job: uint256, head: Head):
+    index: uint256 = head.trainers
+    stake: uint256 = extcall BANK.bind(msg.sender, self._terms[job].trainer_stake)
     self._trainers[job].append(msg.sender)
-    self._number[job][msg.sender] = index + 1
-    self._bind(msg.sender)
-    stake: uint256 = self.account[msg.sender].stake
+    self._trainer_number[job][msg.sender] = index + 1
     self._stakes[job][index] = stake
     log Joined(job=job, trainer=msg.sender, index=index, stake=stake)
-    if index + 1 == self._terms[job].max_trainers:
-        self._end_recruiting(job)
-
-
-@internal
-def _end_recruiting(job: uint256):
-    if len(self._trainers[job]) < self._terms[job].quorum:
-        self._end_job(job, FAILED)
+    joined: Head = head
+    joined.trainers += 1
+    if joined.trainers == self._terms[job].max_trainers:
+        self._end_recruiting(job, joined)
     else:
-        self._jobs[job].status = RUNNING
-        self._start_round(job)
+        self._store_head(job, joined)
 
 
 @internal
-def _end_job(job: uint256, status: uint256):
-    refund: uint256 = self._jobs[job].escrow
-    self._jobs[job].status = status
-    self._jobs[job].ended = block.timestamp
-    self._jobs[job].escrow = 0
-    self.owed[job][self._jobs[job].owner] += refund
+def _end_recruiting(job: uint256, head: Head):
+    if head.trainers < self._terms[job].quorum:
+        self._end_job(job, head, FAILED)
+    else:
+        running: Head = head
+        running.status = RUNNING
+        self._start_round(job, running)
+
+
+@internal
+def _end_job(job: uint256, head: Head, status: uint256):
+    ended: Head = head
+    ended.status = status
+    ended.ended = block.timestamp
+    self._store_head(job, ended)
+    members: DynArray[address, MAX_MEMBERS] = []
     for node: address in self._committee[job]:
-        self._release(node)
-    for i: uint256 in range(len(self._trainers[job]), bound=MAX_TRAINERS):
-        self._release(self._trainers[job][i])
+        members.append(node)
+    for i: uint256 in range(head.trainers, bound=MAX_TRAINERS):
+        members.append(self._trainers[job][i])
+    refund: uint256 = extcall BANK.settle(job, self._deals[job].owner, members)
     log JobEnded(job=job, status=status, refund=refund)
 
 
 @internal
-@view
-def _open_to_evidence(job: uint256) -> bool:
-    return self._jobs[job].status <= RUNNING or block.timestamp < self._jobs[job].ended + CHALLENGE
-
-
-@internal
 def _convict(job: uint256, round: uint256, account: address, accuser: address, offence: uint256):
-    stake: uint256 = self.account[account].stake
-    forfeited: uint256 = self.owed[job][account]
-    self._number[job][account] = 0
-    self.account[account].stake = 0
-    self.owed[job][account] = 0
-    if self._jobs[job].status <= RUNNING:
-        self._jobs[job].escrow += forfeited
-    else:
-        self.owed[job][self._jobs[job].owner] += forfeited
-    self.owed[job][accuser] += stake // 5
+    self._node_number[job][account] = 0
+    self._trainer_number[job][account] = 0
+    coin: uint256 = 0
+    stake: uint256 = 0
+    forfeited: uint256 = 0
+    coin, stake, forfeited = extcall BANK.confiscate(job, account, accuser, self._deals[job].owner)
     log Convicted(
         job=job,
         round=round,
         account=account,
         accuser=accuser,
         offence=offence,
+        coin=coin,
         stake=stake,
         forfeited=forfeited,
     )
-    # burnt: a penalty that a friend gets, as the owner who chose the committee may be one, is none
-    self._send(NOBODY, stake - stake // 5)
 
 
 # Life of a round
 
 
 @internal
-def _start_round(job: uint256):
+def _start_round(job: uint256, head: Head):
     if block.timestamp >= self._terms[job].deadline:
-        self._end_job(job, FAILED)
+        self._end_job(job, head, FAILED)
         return
-    round: uint256 = self._jobs[job].current_round + 1
-    kind: uint256 = TRAINING
-    if self._terms[job].statistics and not self._jobs[job].statistics_done:
-        kind = STATISTICS
-    self._jobs[job].current_round = round
-    self.round[job][round].kind = kind
-    self.round[job][round].opened = block.timestamp
-    self._enter(job, round, COLLECT)
-    self.round[job][round].collect_deadline = self.round[job][round].deadline
+    next: Head = head
+    next.current_round += 1
+    self._store_head(job, next)
+    stage: Stage = empty(Stage)
+    stage.kind = STATISTICS if self._terms[job].statistics and head.statistics_done == 0 else TRAINING
+    stage.opened = block.timestamp
+    stage.collect_deadline = self._end_of(job, COLLECT)
     log RoundStarted(
         job=job,
-        round=round,
-        kind=kind,
-        opened=block.timestamp,
-        collect_deadline=self.round[job][round].deadline,
+        round=next.current_round,
+        kind=stage.kind,
+        opened=stage.opened,
+        collect_deadline=stage.collect_deadline,
     )
+    self._enter(job, next.current_round, stage, COLLECT)
 
 
 @internal
-def _enter(job: uint256, round: uint256, phase: uint256):
-    end: uint256 = block.timestamp + self._terms[job].durations[phase]
-    self.round[job][round].phase = phase
-    self.round[job][round].deadline = min(end, self._terms[job].deadline)
+@view
+def _end_of(job: uint256, phase: uint256) -> uint256:
+    """
+    @notice The deadline of a phase that begins now.
+    """
+    return min(block.timestamp + self._terms[job].durations[phase], self._terms[job].deadline)
 
 
 @internal
-def _pass_deadline(job: uint256, round: uint256):
-    phase: uint256 = self.round[job][round].phase
-    if phase == SCORE:
-        self._close_round(job, round)
+def _enter(job: uint256, round: uint256, stage: Stage, phase: uint256):
+    entered: Stage = stage
+    entered.phase = phase
+    entered.deadline = self._end_of(job, phase)
+    self._store_stage(job, round, entered)
+
+
+@internal
+def _pass_deadline(job: uint256, head: Head, stage: Stage):
+    if stage.phase == REVEAL or (stage.phase == SCORE and stage.scored == 0):
+        self._close_round(job, head, stage)
+    elif stage.phase == SCORE:
+        self._enter(job, head.current_round, stage, REVEAL)
     elif block.timestamp >= self._terms[job].deadline:
-        self.round[job][round].phase = ABORTED
-        log RoundFailed(job=job, round=round, reason="job_deadline")
-        self._end_job(job, FAILED)
-    elif phase == COLLECT:
-        self._end_collect(job, round)
-    elif phase == CHECK:
-        self._end_check(job, round)
-    elif phase == AGGREGATE:
-        self._end_aggregate(job, round)
+        self._abort(job, head.current_round, stage, "job_deadline")
+        self._end_job(job, head, FAILED)
+    elif stage.phase == COLLECT:
+        self._end_collect(job, head, stage)
+    elif stage.phase == CHECK:
+        self._end_check(job, head, stage)
+    elif stage.phase == AGGREGATE:
+        self._end_aggregate(job, head, stage)
     else:
-        self._fail_round(job, round, "not_attested")
+        self._fail_round(job, head, stage, "not_attested")
 
 
 @internal
-def _fail_round(job: uint256, round: uint256, reason: String[32]):
-    self.round[job][round].phase = ABORTED
-    self._jobs[job].failures += 1
+def _abort(job: uint256, round: uint256, stage: Stage, reason: String[32]):
+    aborted: Stage = stage
+    aborted.phase = ABORTED
+    self._store_stage(job, round, aborted)
     log RoundFailed(job=job, round=round, reason=reason)
-    if self._jobs[job].failures == MAX_FAILURES:
-        self._end_job(job, FAILED)
+
+
+@internal
+def _fail_round(job: uint256, head: Head, stage: Stage, reason: String[32]):
+    self._abort(job, head.current_round, stage, reason)
+    failed: Head = head
+    failed.failures += 1
+    if failed.failures == MAX_FAILURES:
+        self._end_job(job, failed, FAILED)
     else:
-        self._start_round(job)
+        self._start_round(job, failed)
 
 
 @internal
-def _submit(job: uint256, round: uint256, index: uint256, commitment_root: bytes32, manifest: bytes32):
-    submitted: uint256 = self.round[job][round].submitted | (1 << index)
-    self._submissions[job][round][index] = Sent(commitment_root=commitment_root, manifest=manifest)
-    elapsed: uint256 = block.timestamp - self.round[job][round].opened
-    self._elapsed[job][round][index // 8] |= elapsed << (32 * (index % 8))
-    self.round[job][round].submitted = submitted
-    log Submitted(
-        job=job,
-        round=round,
-        trainer=msg.sender,
-        commitment_root=commitment_root,
-        manifest=manifest,
-        time=block.timestamp,
-    )
-    if submitted | self._jobs[job].absent_trainers == self._everyone(len(self._trainers[job])):
-        self._end_collect(job, round)
-
-
-@internal
-def _end_collect(job: uint256, round: uint256):
-    submitted: uint256 = self.round[job][round].submitted
+def _end_collect(job: uint256, head: Head, stage: Stage):
+    submitted: uint256 = self._submitted[job][head.current_round]
     if self._count(submitted) < self._terms[job].quorum:
         # so few that absence says little about those who are missing: wait for everyone again
-        self._jobs[job].absent_trainers = 0
-        self._fail_round(job, round, "too_few_submissions")
+        self._deals[job].absent_trainers = 0
+        self._fail_round(job, head, stage, "too_few_submissions")
     else:
-        self._jobs[job].absent_trainers = self._everyone(len(self._trainers[job])) & ~submitted
-        self._enter(job, round, CHECK)
+        self._deals[job].absent_trainers = self._everyone(head.trainers) & ~submitted
+        self._enter(job, head.current_round, stage, CHECK)
 
 
 @internal
-def _report(job: uint256, round: uint256, index: uint256, accepted: uint256):
-    reported: uint256 = self.round[job][round].reported | (1 << index)
-    self._reports[job][round][index] = accepted
-    self.round[job][round].reported = reported
-    log Reported(job=job, round=round, node=msg.sender, accepted=accepted)
-    if reported | self._jobs[job].absent_nodes == self._everyone(len(self._committee[job])):
-        self._end_check(job, round)
-
-
-@internal
-def _end_check(job: uint256, round: uint256):
-    reported: uint256 = self.round[job][round].reported
-    if self._count(reported) < self._terms[job].threshold:
-        self._jobs[job].absent_nodes = 0
-        self._fail_round(job, round, "too_few_reports")
+def _end_check(job: uint256, head: Head, stage: Stage):
+    checked: Head = head
+    checked.absent_nodes = 0
+    if self._count(stage.reported) < self._terms[job].threshold:
+        self._fail_round(job, checked, stage, "too_few_reports")
         return
-    self._jobs[job].absent_nodes = self._everyone(len(self._committee[job])) & ~reported
+    checked.absent_nodes = self._everyone(head.nodes) & ~stage.reported
     accepted: uint256 = 0
     quorum: uint256 = 0
     accepted, quorum = staticcall RULES.choose_accepted(
-        self._all_reports(job, round), reported, self._terms[job].threshold
+        self._all_reports(job, head.current_round), stage.reported, self._terms[job].threshold
     )
     if self._count(accepted) < self._terms[job].quorum:
-        self._fail_round(job, round, "too_few_accepted")
+        self._fail_round(job, checked, stage, "too_few_accepted")
         return
-    self.round[job][round].accepted = accepted
-    self.round[job][round].quorum = quorum
-    log AcceptedSetFixed(job=job, round=round, accepted=accepted, quorum=quorum)
-    self._enter(job, round, AGGREGATE)
+    if checked.absent_nodes != head.absent_nodes:
+        self._store_head(job, checked)
+    self._accepted[job][head.current_round] = accepted
+    fixed: Stage = stage
+    fixed.quorum = quorum
+    log AcceptedSetFixed(job=job, round=head.current_round, accepted=accepted, quorum=quorum)
+    self._enter(job, head.current_round, fixed, AGGREGATE)
 
 
 @internal
@@ -921,181 +953,148 @@ def _all_reports(job: uint256, round: uint256) -> DynArray[uint256, MAX_NODES]:
 
 
 @internal
-def _post(job: uint256, round: uint256, index: uint256, post: Post):
-    delivered: uint256 = self.round[job][round].delivered | (1 << index)
-    self._posts[job][round][index] = post
-    self.round[job][round].delivered = delivered
-    log AggregatePosted(
-        job=job, round=round, node=msg.sender, share_root=post.share_root, manifest=post.manifest
-    )
-    if delivered == self.round[job][round].quorum:
-        self._enter(job, round, ATTEST)
-
-
-@internal
-def _end_aggregate(job: uint256, round: uint256):
-    delivered: uint256 = self.round[job][round].delivered
-    self._slash(job, round, self.round[job][round].quorum & ~delivered)
-    if self._count(delivered) < self._terms[job].threshold:
-        self._fail_round(job, round, "too_few_aggregates")
+def _end_aggregate(job: uint256, head: Head, stage: Stage):
+    self._slash(job, head, stage.quorum & ~stage.delivered)
+    if self._count(stage.delivered) < self._terms[job].threshold:
+        self._fail_round(job, head, stage, "too_few_aggregates")
     else:
-        self._enter(job, round, ATTEST)
+        self._enter(job, head.current_round, stage, ATTEST)
 
 
 @internal
-def _slash(job: uint256, round: uint256, nodes: uint256):
-    for j: uint256 in range(len(self._committee[job]), bound=MAX_NODES):
+def _slash(job: uint256, head: Head, nodes: uint256):
+    for j: uint256 in range(head.nodes, bound=MAX_NODES):
         if nodes & (1 << j) != 0:
             node: address = self._committee[job][j]
-            stake: uint256 = self.account[node].stake
-            amount: uint256 = stake // 10
-            self.account[node].stake = stake - amount
-            self._jobs[job].escrow += amount
-            log Slashed(job=job, round=round, node=node, stake=stake, amount=amount)
+            coin: uint256 = 0
+            stake: uint256 = 0
+            amount: uint256 = 0
+            coin, stake, amount = extcall BANK.fine(job, node, self._deals[job].owner)
+            log Slashed(
+                job=job, round=head.current_round, node=node, coin=coin, stake=stake, amount=amount
+            )
 
 
 @internal
-def _attest(
-    job: uint256,
-    round: uint256,
-    aggregate_root: bytes32,
-    valid: uint256,
-    signers: uint256,
-    signature: Bytes[128],
-):
-    digest: bytes32 = keccak256(
+@view
+def _require_keys(job: uint256, nodes: uint256, keys: Bytes[2560]):
+    self._require(len(keys) == 256 * nodes, "wrong_keys")
+    chain_: bytes32 = empty(bytes32)
+    for j: uint256 in range(nodes, bound=MAX_NODES):
+        chain_ = keccak256(concat(chain_, keccak256(slice(keys, 256 * j, 256))))
+    self._require(chain_ == self._deals[job].keys, "wrong_keys")
+
+
+@internal
+@view
+def _attestation_digest(job: uint256, round: uint256, aggregate_root: bytes32, valid: uint256) -> bytes32:
+    return keccak256(
         abi_encode(
             keccak256("ZKPFL-V1-ATTESTATION"),
             chain.id,
             self,
             job,
             round,
-            self.round[job][round].accepted,
+            self._accepted[job][round],
             aggregate_root,
             valid,
-            self._posts_hash(job, round, valid),
+            self._posts[job][round],
         )
     )
-    keys: DynArray[Bytes[256], MAX_NODES] = self._keys(job, signers)
-    signed: bool = staticcall VERIFIER.verify_attestation(digest, signature, keys)
-    self._require(signed, "bad_signature")
-    self.round[job][round].aggregate_root = aggregate_root
-    self.round[job][round].valid = valid
-    self.round[job][round].signers = signers
-    log Attested(
-        job=job,
-        round=round,
-        aggregate_root=aggregate_root,
-        valid=valid,
-        signers=signers,
-        signature=signature,
-    )
-    if self.round[job][round].kind == STATISTICS:
-        self._close_round(job, round)
-    else:
-        self._enter(job, round, SCORE)
 
 
 @internal
 @view
-def _keys(job: uint256, signers: uint256) -> DynArray[Bytes[256], MAX_NODES]:
-    keys: DynArray[Bytes[256], MAX_NODES] = []
-    for j: uint256 in range(len(self._committee[job]), bound=MAX_NODES):
-        if signers & (1 << j) != 0:
-            keys.append(self._bls_key(self._committee[job][j]))
-    return keys
+def _is_slice_due(job: uint256, head: Head, stage: Stage) -> bool:
+    """
+    @notice Whether a slice is opened in this round: K slices are spread evenly over R rounds, from the first on.
+    """
+    slices: uint256 = self._terms[job].slices
+    if stage.kind != TRAINING or head.slices_opened - stage.slice_opened >= slices:
+        return False
+    rounds: uint256 = self._terms[job].training_rounds
+    before: uint256 = (head.trained * slices + rounds - 1) // rounds
+    return ((head.trained + 1) * slices + rounds - 1) // rounds > before
 
 
 @internal
 @view
-def _posts_hash(job: uint256, round: uint256, valid: uint256) -> bytes32:
-    words: DynArray[bytes32, 2 * MAX_NODES] = []
-    for j: uint256 in range(len(self._committee[job]), bound=MAX_NODES):
-        if valid & (1 << j) != 0:
-            words.append(self._posts[job][round][j].share_root)
-            words.append(self._posts[job][round][j].manifest)
-    # without the length that the encoding of an array begins with
-    return keccak256(slice(abi_encode(words, ensure_tuple=False), 32, 32 * len(words)))
-
-
-@internal
-def _score(job: uint256, round: uint256, index: uint256, checkpoint: bytes32, accuracy: uint256):
-    stake: uint256 = self._stakes[job][index]
-    scored: uint256 = self.round[job][round].scored | (1 << index)
-    self._scores[job][round][index] = self._packed_score(checkpoint, accuracy)
-    self.round[job][round].scored = scored
-    self._support_checkpoint(job, round, checkpoint, stake)
-    log Scored(
-        job=job, round=round, trainer=msg.sender, checkpoint=checkpoint, accuracy=accuracy, stake=stake
+def _score_commitment(
+    job: uint256, round: uint256, checkpoint: bytes32, accuracy: uint256, salt: bytes32
+) -> bytes32:
+    return keccak256(
+        abi_encode(
+            keccak256("ZKPFL-V1-SCORE"), chain.id, self, job, round, msg.sender, checkpoint, accuracy, salt
+        )
     )
-    if scored == self.round[job][round].accepted:
-        self._close_round(job, round)
 
 
 @internal
 @pure
 def _packed_score(checkpoint: bytes32, accuracy: uint256) -> uint256:
     # Who finds two checkpoints that agree in 128 bits and scores one of them might as well score the other
-    return (convert(checkpoint, uint256) >> 128 << 128) | accuracy
+    return (convert(checkpoint, uint256) >> 128 << 128) | REVEALED | accuracy
 
 
 @internal
 def _support_checkpoint(job: uint256, round: uint256, checkpoint: bytes32, stake: uint256):
     support: uint256 = self._support[job][round][checkpoint] + stake
     self._support[job][round][checkpoint] = support
-    leader: bytes32 = self.round[job][round].checkpoint
+    leader: bytes32 = self._leaders[job][round]
+    if checkpoint == leader:
+        return
     most: uint256 = self._support[job][round][leader]
     lower: bool = convert(checkpoint, uint256) < convert(leader, uint256)
     if support > most or (support == most and lower):
-        self.round[job][round].checkpoint = checkpoint
+        self._leaders[job][round] = checkpoint
 
 
 @internal
-def _close_round(job: uint256, round: uint256):
-    self.round[job][round].phase = CLOSED
-    self._jobs[job].failures = 0
-    if self.round[job][round].kind == STATISTICS:
-        self._jobs[job].statistics_done = True
-    else:
-        self._jobs[job].trained += 1
-    accuracy: uint256 = 0
-    if self.round[job][round].scored != 0:
-        accuracy = self._median(job, round)
-        self.round[job][round].accuracy = accuracy
-        self._jobs[job].checkpoint = self.round[job][round].checkpoint
-    best: uint256 = self._jobs[job].best
-    self._reward(job, round, accuracy)  # pays for what exceeds the best so far, and raises it
+def _close_round(job: uint256, head: Head, stage: Stage):
+    round: uint256 = head.current_round
+    closed: Stage = stage
+    closed.phase = CLOSED
+    checkpoint: bytes32 = empty(bytes32)
+    if stage.revealed != 0:
+        checkpoint = self._leaders[job][round]
+        closed.accuracy = self._median(job, head, checkpoint)
+        self._deals[job].checkpoint = checkpoint
+    self._store_stage(job, round, closed)
+    best: uint256 = self._deals[job].best
+    self._reward(job, head, closed)  # pays for what exceeds the best so far, and raises it
     log RoundClosed(
         job=job,
         round=round,
-        checkpoint=self.round[job][round].checkpoint,
-        accuracy=accuracy,
-        improved=self._jobs[job].best > best,
+        checkpoint=checkpoint,
+        accuracy=closed.accuracy,
+        improved=self._deals[job].best > best,
     )
-    self._continue(job, accuracy)
-
-
-@internal
-def _continue(job: uint256, accuracy: uint256):
-    rounds: uint256 = self._terms[job].training_rounds
-    if self._jobs[job].trained == rounds or accuracy >= self._terms[job].target:
-        self._end_job(job, DONE)
+    next: Head = head
+    next.failures = 0
+    if stage.kind == STATISTICS:
+        next.statistics_done = 1
     else:
-        self._start_round(job)
+        next.trained += 1
+    if next.trained == self._terms[job].training_rounds or closed.accuracy >= self._terms[job].target:
+        self._end_job(job, next, DONE)
+    else:
+        self._start_round(job, next)
 
 
 @internal
 @view
-def _median(job: uint256, round: uint256) -> uint256:
-    leader: uint256 = self._packed_score(self.round[job][round].checkpoint, 0)
-    scored: uint256 = self.round[job][round].scored
+def _median(job: uint256, head: Head, checkpoint: bytes32) -> uint256:
+    round: uint256 = head.current_round
+    leader: uint256 = self._packed_score(checkpoint, 0)
+    accepted: uint256 = self._accepted[job][round]
     accuracies: DynArray[uint256, MAX_TRAINERS] = []
     stakes: DynArray[uint256, MAX_TRAINERS] = []
-    for i: uint256 in range(len(self._trainers[job]), bound=MAX_TRAINERS):
-        accuracy: uint256 = self._scores[job][round][i] ^ leader
-        if scored & (1 << i) != 0 and accuracy <= MILLION:
-            accuracies.append(accuracy)
-            stakes.append(self._stakes[job][i])
+    for i: uint256 in range(head.trainers, bound=MAX_TRAINERS):
+        if accepted & (1 << i) != 0:
+            accuracy: uint256 = self._scores[job][round][i] ^ leader
+            if accuracy <= MILLION:
+                accuracies.append(accuracy)
+                stakes.append(self._stakes[job][i])
     return staticcall RULES.weighted_median(accuracies, stakes)
 
 
@@ -1103,57 +1102,90 @@ def _median(job: uint256, round: uint256) -> uint256:
 
 
 @internal
-def _reward(job: uint256, round: uint256, accuracy: uint256):
+def _reward(job: uint256, head: Head, stage: Stage):
     node_pot: uint256 = 0
     trainer_pot: uint256 = 0
-    best: uint256 = 0
-    node_pot, trainer_pot, best = staticcall RULES.pots(
-        self._jobs[job].fee,
-        self._terms[job].training_rounds,
-        self._terms[job].statistics,
-        self._terms[job].test_records,
-        [self._terms[job].baseline, self._terms[job].target, self._jobs[job].best, accuracy],
-    )
-    self._jobs[job].best = best
-    paid: uint256 = self._reward_nodes(job, round, node_pot)
-    paid += self._reward_trainers(job, round, trainer_pot)
-    self._jobs[job].escrow -= paid
-
-
-@internal
-def _reward_nodes(job: uint256, round: uint256, pot: uint256) -> uint256:
-    valid: uint256 = self.round[job][round].valid
-    count: uint256 = self._count(valid)
-    paid: uint256 = 0
-    for j: uint256 in range(len(self._committee[job]), bound=MAX_NODES):
-        if valid & (1 << j) != 0:
-            paid += self._credit(job, round, self._committee[job][j], NODE, pot // count, ONE, ONE)
-    return paid
-
-
-@internal
-def _reward_trainers(job: uint256, round: uint256, pot: uint256) -> uint256:
-    accepted: uint256 = self.round[job][round].accepted
+    node_pot, trainer_pot = self._pots(job, head, stage)
+    accounts: DynArray[address, MAX_MEMBERS] = []
+    amounts: DynArray[uint256, MAX_MEMBERS] = []
+    count: uint256 = self._count(stage.valid)
+    for j: uint256 in range(head.nodes, bound=MAX_NODES):
+        if stage.valid & (1 << j) != 0:
+            node: address = self._committee[job][j]
+            earned: uint256 = node_pot // count if self._node_number[job][node] != 0 else 0
+            self._tell(job, head.current_round, node, NODE, earned, ONE, ONE)
+            accounts.append(node)
+            amounts.append(earned)
     times: uint256[MAX_TRAINERS] = empty(uint256[MAX_TRAINERS])
     weights: uint256[MAX_TRAINERS] = empty(uint256[MAX_TRAINERS])
     total: uint256 = 0
-    for i: uint256 in range(len(self._trainers[job]), bound=MAX_TRAINERS):
-        if accepted & (1 << i) != 0:
-            times[i] = self._time_factor(job, round, i)
-            # by stake, so that one who splits up, and its stake with it, gets no more
-            weights[i] = self._stakes[job][i] * times[i] * self._accuracy_factor(job, round, i) // ONE
-            total += weights[i]
-    paid: uint256 = 0
-    for i: uint256 in range(len(self._trainers[job]), bound=MAX_TRAINERS):
-        if accepted & (1 << i) != 0:
-            factor: uint256 = self._accuracy_factor(job, round, i)
-            amount: uint256 = pot * weights[i] // total
-            paid += self._credit(job, round, self._trainers[job][i], TRAINER, amount, times[i], factor)
-    return paid
+    times, weights, total = self._shares(job, head)
+    for i: uint256 in range(head.trainers, bound=MAX_TRAINERS):
+        if times[i] != 0:
+            trainer: address = self._trainers[job][i]
+            earned: uint256 = 0  # a convict earns nothing
+            if self._trainer_number[job][trainer] != 0:
+                earned = trainer_pot * weights[i] // total
+            factor: uint256 = self._accuracy_factor(job, head.current_round, i)
+            self._tell(job, head.current_round, trainer, TRAINER, earned, times[i], factor)
+            accounts.append(trainer)
+            amounts.append(earned)
+    extcall BANK.credit(job, accounts, amounts)
 
 
 @internal
-def _credit(
+def _pots(job: uint256, head: Head, stage: Stage) -> (uint256, uint256):
+    """
+    @notice What the round pays to nodes and to trainers; remembers what accuracy is paid for then.
+    """
+    nodes: uint256 = 0
+    trainers: uint256 = 0
+    best: uint256 = 0
+    improvement_paid: uint256 = 0
+    nodes, trainers, best, improvement_paid = staticcall RULES.pots(
+        Closing(
+            fee=self._deals[job].fee,
+            training_rounds=self._terms[job].training_rounds,
+            statistics=self._terms[job].statistics,
+            slices=self._terms[job].slices,
+            slice_records=self._terms[job].slice_records,
+            baseline=self._terms[job].baseline,
+            target=self._terms[job].target,
+            best=self._deals[job].best,
+            improvement_paid=self._deals[job].improvement_paid,
+            accuracy=stage.accuracy,
+            slice_due=self._is_slice_due(job, head, stage),
+            slice_opened=stage.slice_opened == 1,
+        )
+    )
+    self._deals[job].best = best
+    self._deals[job].improvement_paid = improvement_paid
+    return nodes, trainers
+
+
+@internal
+@view
+def _shares(job: uint256, head: Head) -> (uint256[MAX_TRAINERS], uint256[MAX_TRAINERS], uint256):
+    """
+    @notice Time factors and weights of the trainers of the accepted set, 0 for others, and the sum of weights.
+    """
+    round: uint256 = head.current_round
+    accepted: uint256 = self._accepted[job][round]
+    times: uint256[MAX_TRAINERS] = empty(uint256[MAX_TRAINERS])
+    weights: uint256[MAX_TRAINERS] = empty(uint256[MAX_TRAINERS])
+    total: uint256 = 0
+    for i: uint256 in range(head.trainers, bound=MAX_TRAINERS):
+        if accepted & (1 << i) != 0:
+            elapsed: uint256 = self._submissions[job][round][i] & SPAN
+            times[i] = 11 * ONE // 10 - ONE * elapsed // (5 * SPAN)
+            # by stake, so that one who splits up, and its stake with it, gets no more
+            weights[i] = self._stakes[job][i] * times[i] * self._accuracy_factor(job, round, i) // ONE
+            total += weights[i]
+    return times, weights, total
+
+
+@internal
+def _tell(
     job: uint256,
     round: uint256,
     account: address,
@@ -1161,32 +1193,16 @@ def _credit(
     amount: uint256,
     time_factor: uint256,
     accuracy_factor: uint256,
-) -> uint256:
-    earned: uint256 = amount if self._number[job][account] != 0 else 0  # a convict earns nothing
-    self.owed[job][account] += earned
+):
     log Rewarded(
         job=job,
         round=round,
         account=account,
         role=role,
-        amount=earned,
+        amount=amount,
         time_factor=time_factor,
         accuracy_factor=accuracy_factor,
     )
-    return earned
-
-
-@internal
-@view
-def _time_factor(job: uint256, round: uint256, index: uint256) -> uint256:
-    length: uint256 = self.round[job][round].collect_deadline - self.round[job][round].opened
-    return 11 * ONE // 10 - ONE * self._elapsed_of(job, round, index) // (5 * length)
-
-
-@internal
-@view
-def _elapsed_of(job: uint256, round: uint256, index: uint256) -> uint256:
-    return (self._elapsed[job][round][index // 8] >> (32 * (index % 8))) & MASK
 
 
 @internal
@@ -1207,27 +1223,139 @@ def _require(condition: bool, reason: String[32]):
 
 @internal
 @view
-def _trainer_index(job: uint256, account: address) -> uint256:
-    number: uint256 = self._number[job][account]
-    self._require(number > 0 and self.account[account].role == TRAINER, "not_joined")
+def _trainer_index(job: uint256) -> uint256:
+    number: uint256 = self._trainer_number[job][msg.sender]
+    self._require(number > 0, "not_joined")
     return number - 1
 
 
 @internal
 @view
 def _node_index(job: uint256) -> uint256:
-    number: uint256 = self._number[job][msg.sender]
-    self._require(number > 0 and self.account[msg.sender].role == NODE, "not_in_committee")
+    number: uint256 = self._node_number[job][msg.sender]
+    self._require(number > 0, "not_in_committee")
     return number - 1
 
 
 @internal
 @view
-def _require_phase(job: uint256, round: uint256, phase: uint256):
-    self._require(self._jobs[job].status == RUNNING, "job_not_running")
-    self._require(self._jobs[job].current_round == round, "wrong_round")
-    self._require(self.round[job][round].phase == phase, "wrong_phase")
-    self._require(block.timestamp < self.round[job][round].deadline, "deadline_passed")
+def _in_phase(job: uint256, head: Head, round: uint256, phase: uint256) -> Stage:
+    """
+    @notice The stage of a job's current round, which is in a phase whose deadline has not passed.
+    """
+    self._require(head.status == RUNNING, "job_not_running")
+    self._require(head.current_round == round, "wrong_round")
+    stage: Stage = self._stage(job, round)
+    self._require(stage.phase == phase, "wrong_phase")
+    self._require(block.timestamp < stage.deadline, "deadline_passed")
+    return stage
+
+
+# Packed words
+
+
+@internal
+@view
+def _head(job: uint256) -> Head:
+    word: uint256 = self._heads[job]
+    self._require(word != 0, "unknown_job")
+    return Head(
+        status=word & 255,
+        current_round=(word >> 8) & (2**32 - 1),
+        trainers=(word >> 40) & (2**16 - 1),
+        nodes=(word >> 56) & 255,
+        failures=(word >> 64) & 255,
+        trained=(word >> 72) & (2**16 - 1),
+        statistics_done=(word >> 88) & 255,
+        slices_opened=(word >> 96) & (2**16 - 1),
+        absent_nodes=(word >> 112) & (2**16 - 1),
+        ended=(word >> 128) & (2**40 - 1),
+    )
+
+
+@internal
+def _store_head(job: uint256, head: Head):
+    self._heads[job] = (
+        head.status
+        | (head.current_round << 8)
+        | (head.trainers << 40)
+        | (head.nodes << 56)
+        | (head.failures << 64)
+        | (head.trained << 72)
+        | (head.statistics_done << 88)
+        | (head.slices_opened << 96)
+        | (head.absent_nodes << 112)
+        | (head.ended << 128)
+    )
+
+
+@internal
+@view
+def _stage(job: uint256, round: uint256) -> Stage:
+    word: uint256 = self._stages[job][round]
+    return Stage(
+        kind=word & 15,
+        phase=(word >> 4) & 15,
+        opened=(word >> 8) & (2**40 - 1),
+        collect_deadline=(word >> 48) & (2**40 - 1),
+        deadline=(word >> 88) & (2**40 - 1),
+        reported=(word >> 128) & (2**10 - 1),
+        quorum=(word >> 138) & (2**10 - 1),
+        delivered=(word >> 148) & (2**10 - 1),
+        valid=(word >> 158) & (2**10 - 1),
+        signers=(word >> 168) & (2**10 - 1),
+        scored=(word >> 178) & (2**9 - 1),
+        revealed=(word >> 187) & (2**9 - 1),
+        slice_opened=(word >> 196) & 1,
+        accuracy=word >> 197,
+    )
+
+
+@internal
+def _store_stage(job: uint256, round: uint256, stage: Stage):
+    self._stages[job][round] = (
+        stage.kind
+        | (stage.phase << 4)
+        | (stage.opened << 8)
+        | (stage.collect_deadline << 48)
+        | (stage.deadline << 88)
+        | (stage.reported << 128)
+        | (stage.quorum << 138)
+        | (stage.delivered << 148)
+        | (stage.valid << 158)
+        | (stage.signers << 168)
+        | (stage.scored << 178)
+        | (stage.revealed << 187)
+        | (stage.slice_opened << 196)
+        | (stage.accuracy << 197)
+    )
+
+
+@internal
+@view
+def _round(job: uint256, round: uint256) -> Round:
+    stage: Stage = self._stage(job, round)
+    return Round(
+        kind=stage.kind,
+        phase=stage.phase,
+        opened=stage.opened,
+        collect_deadline=stage.collect_deadline,
+        deadline=stage.deadline,
+        submitted=self._submitted[job][round],
+        reported=stage.reported,
+        accepted=self._accepted[job][round],
+        quorum=stage.quorum,
+        delivered=stage.delivered,
+        valid=stage.valid,
+        signers=stage.signers,
+        aggregate_root=self._aggregate_roots[job][round],
+        posts=self._posts[job][round],
+        slice_opened=stage.slice_opened == 1,
+        scored=stage.scored,
+        revealed=stage.revealed,
+        checkpoint=self._leaders[job][round],
+        accuracy=stage.accuracy,
+    )
 
 
 # Sets
