@@ -193,12 +193,12 @@ def attestation_digest(
     accepted: int,
     aggregate_root: bytes,
     valid: int,
-    posts: Sequence[tuple[bytes, bytes]],
+    posts: bytes,
 ) -> bytes:
     """Digest that zk-nodes sign over the posts whose proofs they have verified, 32 bytes.
 
     ``keccak(abi.encode(keccak("ZKPFL-V1-ATTESTATION"), chain id, contract, job, round, I, aggregate root,
-    valid, keccak(posts)))`` (docs/spec.md §6).
+    valid, posts))`` (docs/spec.md §6).
 
     Parameters
     ----------
@@ -211,12 +211,8 @@ def attestation_digest(
     valid
         Bitmap of the nodes whose posted proof verified, bit j − 1 for node j.
     posts
-        Share root and manifest digest, 32 bytes each, of those nodes in ascending order.
+        The ledger's hash of everything that was posted, 32 bytes.
     """
-    if valid.bit_count() != len(posts):
-        raise InvalidParameter(f"{len(posts)} posts for {valid.bit_count()} nodes", field="posts")
-    parts = [part for post in posts for part in post]
-    _require_items(parts, DIGEST_BYTES, "posts")
     return keccak256(
         ATTESTATION_TAG
         + _integer(context.chain_id, 64, "chain_id")
@@ -226,7 +222,7 @@ def attestation_digest(
         + _integer(accepted, 256, "accepted")
         + _require_digest(aggregate_root)
         + _integer(valid, 256, "valid")
-        + keccak256(b"".join(parts))
+        + _require_digest(posts)
     )
 
 

@@ -26,7 +26,7 @@ TRAINER: constant(uint256) = 2
 MAX_COINS: constant(uint256) = 8
 MAX_REGISTERED: constant(uint256) = 1024  # zk-nodes; a draw reads them all
 MAX_NODES: constant(uint256) = 10
-MAX_MEMBERS: constant(uint256) = 266  # of a job: zk-nodes and trainers
+BATCH: constant(uint256) = 16  # accounts in one call of the ledger
 MAX_DELAY: constant(uint256) = 366 * 86400
 MAX_FEE: constant(uint256) = 2**96 - 1  # so that no product below or in the rules overflows
 MAX_STAKE: constant(uint256) = 2**88 - 1
@@ -272,7 +272,7 @@ def draw(seed: bytes32, count: uint256, least: uint256) -> (DynArray[address, MA
 @nonreentrant
 def bind(account: address, least: uint256) -> uint256:
     """
-    @notice Bind a trainer's stake; returns its worth.
+    @notice Bind a trainer's stake; returns its worth, at most 2^96 − 1.
     """
     self._require_ledger()
     assert self.account[account].role == TRAINER, "not_a_trainer"
@@ -280,7 +280,22 @@ def bind(account: address, least: uint256) -> uint256:
     worth: uint256 = self._worth(self.account[account].coin, self.account[account].stake)
     assert worth >= max(least, MIN_TRAINER_STAKE), "stake_out_of_range"
     self.account[account].serving += 1
-    return worth
+    return min(worth, MAX_FEE)
+
+
+@external
+@nonreentrant
+def release(accounts: DynArray[address, BATCH]):
+    """
+    @notice Free the stakes of members of a job that ends.
+    """
+    self._require_ledger()
+    for account: address in accounts:
+        serving: uint256 = self.account[account].serving - 1
+        self.account[account].serving = serving
+        if serving == 0 and self.account[account].withdrawable_at != 0:
+            # the delay runs from the end of the last job, so that evidence about that job still finds the stake
+            self.account[account].withdrawable_at = block.timestamp + UNBONDING
 
 
 @external
@@ -351,12 +366,12 @@ def open(job: uint256, payer: address, coin: uint256, fee: uint256) -> (uint256,
 @external
 @nonreentrant
 def credit(
-    job: uint256, accounts: DynArray[address, MAX_MEMBERS], amounts: DynArray[uint256, MAX_MEMBERS]
+    job: uint256, accounts: DynArray[address, BATCH], amounts: DynArray[uint256, BATCH]
 ):
     self._require_ledger()
     coin: uint256 = self.coin_of[job]
     total: uint256 = 0
-    for i: uint256 in range(len(accounts), bound=MAX_MEMBERS):
+    for i: uint256 in range(len(accounts), bound=BATCH):
         self.owed[job][accounts[i]][coin] += amounts[i]
         total += amounts[i]
     self.pool[job] -= total
@@ -364,21 +379,15 @@ def credit(
 
 @external
 @nonreentrant
-def settle(job: uint256, owner: address, members: DynArray[address, MAX_MEMBERS]) -> uint256:
+def settle(job: uint256, owner: address) -> uint256:
     """
-    @notice The job has ended: what is left belongs to its owner, and its members are free; returns the rest.
+    @notice The job has ended: what is left of its pool belongs to its owner; returns it.
     """
     self._require_ledger()
     refund: uint256 = self.pool[job]
     self.pool[job] = 0
     self.owed[job][owner][self.coin_of[job]] += refund
     self.pays_at[job] = block.timestamp + CHALLENGE
-    for member: address in members:
-        serving: uint256 = self.account[member].serving - 1
-        self.account[member].serving = serving
-        if serving == 0 and self.account[member].withdrawable_at != 0:
-            # the delay runs from the end of the last job, so that evidence about that job still finds the stake
-            self.account[member].withdrawable_at = block.timestamp + UNBONDING
     return refund
 
 

@@ -26,9 +26,13 @@ from zkpfl.ledger.contracts import compiled
 from zkpfl.ledger.events import address_bytes
 from zkpfl.ledger.reader import LedgerReader
 from zkpfl.ledger.records import (
+    MAX_COINS,
+    MAX_NODES,
     MAX_TRAINERS,
     MILLION,
     MPC,
+    MPC_COIN,
+    Coin,
     DeploymentTerms,
     Durations,
     Job,
@@ -45,6 +49,7 @@ from zkpfl.ledger.records import (
 
 __all__ = [
     "MPC",
+    "Coin",
     "DeploymentTerms",
     "Durations",
     "Job",
@@ -65,7 +70,7 @@ BLS_KEY_BYTES = 256
 BLS_SIGNATURE_BYTES = 128
 MAX_ENDPOINT_BYTES = 128
 PARTS = ("rules", "bls_verifier", "judge")
-"""Contracts that the ledger relies on, in the order of its constructor's arguments, after the token."""
+"""Contracts without state of a deployment, in the order of the arguments of the ledger's constructor, after the bank."""
 TOKEN_SUPPLY = 10**9 * MPC
 """Base units of a new token, minted to the deployer."""
 
@@ -87,7 +92,13 @@ class LedgerClient(LedgerReader):
     # Accounts (§9.1)
 
     def register_node(
-        self, bls_key: bytes, possession: bytes, encryption_key: bytes, endpoint: str, stake: int
+        self,
+        bls_key: bytes,
+        possession: bytes,
+        encryption_key: bytes,
+        endpoint: str,
+        stake: int,
+        coin: int = MPC_COIN,
     ) -> None:
         """Register this account as a zk-node and pay its stake.
 
@@ -99,62 +110,65 @@ class LedgerClient(LedgerReader):
             X25519 public key, bytes[32].
         endpoint
             Where the node listens, ``host:port``; at most 128 bytes.
-        stake
-            Base units.
+        stake, coin
+            Base units of a listed coin.
         """
         checked_bytes(bls_key, BLS_KEY_BYTES, "bls_key")
         checked_bytes(possession, BLS_SIGNATURE_BYTES, "possession")
         checked_bytes(encryption_key, 32, "encryption_key")
         if not 0 < len(endpoint.encode()) <= MAX_ENDPOINT_BYTES:
             raise InvalidParameter(f"must be 1 to {MAX_ENDPOINT_BYTES} bytes", field="endpoint")
-        self._approve(checked_amount(stake, "stake"))
-        self._write(self._functions.register_node(bls_key, possession, encryption_key, endpoint, stake))
+        self._approve(coin, checked_amount(stake, "stake"))
+        self._write(
+            self._bank_functions.register_node(bls_key, possession, encryption_key, endpoint, coin, stake)
+        )
 
-    def register_trainer(self, encryption_key: bytes, stake: int) -> None:
-        """Register this account as a trainer with an X25519 key (bytes[32]); pay its stake (base units)."""
+    def register_trainer(self, encryption_key: bytes, stake: int, coin: int = MPC_COIN) -> None:
+        """Register this account as a trainer with an X25519 key (bytes[32]); pay its stake in a listed coin."""
         checked_bytes(encryption_key, 32, "encryption_key")
-        self._approve(checked_amount(stake, "stake"))
-        self._write(self._functions.register_trainer(encryption_key, stake))
+        self._approve(coin, checked_amount(stake, "stake"))
+        self._write(self._bank_functions.register_trainer(encryption_key, coin, stake))
 
     def unstake(self) -> None:
         """Take no new job; the stake is free the unbonding delay after the last job has ended."""
-        self._write(self._functions.unstake())
+        self._write(self._bank_functions.unstake())
 
     def withdraw_stake(self) -> None:
         """Take the stake back and end the registration."""
-        self._write(self._functions.withdraw_stake())
+        self._write(self._bank_functions.withdraw_stake())
 
     # Jobs (§9.2)
 
-    def create_job(self, terms: JobTerms, committee: Sequence[bytes], fee: int = 100 * MPC) -> int:
-        """Pay the fee into escrow and open a job.
+    def create_job(
+        self, terms: JobTerms, nodes: int, fee: int = 100 * MPC, coin: int = MPC_COIN
+    ) -> int:
+        """Pay fee and draw fee, and open a job; `advance` draws its committee.
 
         Parameters
         ----------
         terms
             What is offered and asked for.
-        committee
-            2t − 1 to 10 registered zk-nodes, bytes[20] each; node j is ``committee[j - 1]``.
-        fee
-            Base units.
+        nodes
+            Size of the committee, 2t − 1 to 10.
+        fee, coin
+            Base units of a listed coin.
 
         Returns
         -------
         int
             Number of the job.
         """
-        if not 2 * terms.threshold - 1 <= len(committee) <= 10:
-            raise InvalidParameter(f"must be {2 * terms.threshold - 1} to 10 nodes", field="committee")
-        nodes = [checked_address(node, "committee") for node in committee]
-        self._approve(checked_amount(fee, "fee"))
-        receipt = self._write(self._functions.create_job(astuple(terms), nodes, fee))
+        if not 2 * terms.threshold - 1 <= nodes <= MAX_NODES:
+            raise InvalidParameter(f"must be {2 * terms.threshold - 1} to {MAX_NODES}", field="nodes")
+        self._approve(coin, checked_amount(fee, "fee") + self.amount_for(coin, self.draw_fee))
+        receipt = self._write(self._functions.create_job(astuple(terms), nodes, coin, fee))
         created = self._web3_contract.events.JobCreated().process_receipt(receipt, errors=DISCARD)
         if not created:
             raise LedgerError("the receipt does not tell the job", party="ledger")
         return int(created[0]["args"]["job"])
 
     def cancel_job(self, job: int) -> None:
-        """Cancel this account's job while it recruits; the fee may then be claimed."""
+        """Cancel this account's job before its first round; the fee may then be claimed, the draw fee not."""
         self._write(self._functions.cancel_job(checked_job(job)))
 
     def grant_keys(self, job: int, digests: Mapping[bytes, bytes]) -> None:
@@ -170,12 +184,14 @@ class LedgerClient(LedgerReader):
         self._write(self._functions.join(checked_job(job)))
 
     def advance(self, job: int) -> None:
-        """Move a job past a deadline; refused with ``nothing_to_do`` where none has passed."""
+        """Draw a job's committee, or move the job past a deadline; refused with ``nothing_to_do`` if not due."""
         self._write(self._functions.advance(checked_job(job)))
 
     def claim(self, job: int) -> None:
-        """Take what an ended job owes this account."""
-        self._write(self._functions.claim(checked_job(job)))
+        """Take what an ended job owes this account, in every coin; refused with ``nothing_owed`` if nothing."""
+        owed = self.owed_by_coin(checked_job(job), self.account)
+        for coin in owed or {MPC_COIN: 0}:
+            self._write(self._bank_functions.claim(job, coin))
 
     # Rounds (§9.3)
 
@@ -220,32 +236,48 @@ class LedgerClient(LedgerReader):
         """
         checked_bytes(aggregate_root, 32, "aggregate_root")
         checked_bytes(signature, BLS_SIGNATURE_BYTES, "signature")
-        sets = checked_bitmap(valid, 10, "valid"), checked_bitmap(signers, 10, "signers")
-        self._write(
-            self._functions.attest(checked_job(job), checked_round(round), aggregate_root, *sets, signature)
-        )
+        sets = checked_bitmap(valid, MAX_NODES, "valid"), checked_bitmap(signers, MAX_NODES, "signers")
+        place = checked_job(job), checked_round(round)
+        keys = self.committee_keys(job)
+        self._write(self._functions.attest(*place, aggregate_root, *sets, signature, keys))
 
-    def score(self, job: int, round: int, checkpoint: bytes, accuracy_ppm: int) -> None:
-        """Score a round: the new checkpoint's digest (bytes[32]) and its accuracy, 0 to 1,000,000."""
+    def open_slice(self, job: int, round: int, key: bytes) -> None:
+        """Open the slice of the test set that is due in a round, by its key (bytes[32])."""
+        place = checked_job(job), checked_round(round)
+        self._write(self._functions.open_slice(*place, checked_bytes(key, 32, "key")))
+
+    def score(self, job: int, round: int, commitment: bytes) -> None:
+        """Commit to a score of a round: `rules.score_commitment`, bytes[32]."""
+        place = checked_job(job), checked_round(round)
+        self._write(self._functions.score(*place, checked_bytes(commitment, 32, "commitment")))
+
+    def reveal(self, job: int, round: int, checkpoint: bytes, accuracy_ppm: int, salt: bytes) -> None:
+        """Reveal a score: checkpoint digest (bytes[32]), accuracy (0 to 1,000,000) and salt (bytes[32])."""
         checked_bytes(checkpoint, 32, "checkpoint")
+        checked_bytes(salt, 32, "salt")
         if not 0 <= accuracy_ppm <= MILLION:
             raise InvalidParameter(f"must be 0 to {MILLION}, got {accuracy_ppm}", field="accuracy_ppm")
-        self._write(self._functions.score(checked_job(job), checked_round(round), checkpoint, accuracy_ppm))
+        place = checked_job(job), checked_round(round)
+        self._write(self._functions.reveal(*place, checkpoint, accuracy_ppm, salt))
 
     # Below: how
 
-    def _approve(self, amount: int) -> None:
-        """Let the contract take ``amount``; `NotAuthorized` where this account does not hold it."""
-        balance = self.token.balance(self.account)
+    def _approve(self, coin: int, amount: int) -> None:
+        """Let the bank take ``amount``; `NotAuthorized` where this account does not hold it."""
+        token = self.coin_token(coin)
+        balance = token.balance(self.account)
         if balance < amount:
+            needed = f"holds {balance / MPC:g} MPC, {amount / MPC:g} MPC are needed"
+            if coin != MPC_COIN:
+                needed = f"holds {balance} base units of coin {coin}, {amount} are needed"
             raise NotAuthorized(
-                f"holds {balance / MPC:g} MPC, {amount / MPC:g} MPC are needed",
+                needed,
                 party=f"account 0x{self.account.hex()}",
                 field="balance",
                 hint="send it MPC: `zkpfl ledger deploy --fund ADDRESS=AMOUNT` does for a new network",
             )
-        if self.token.allowance(self.account, self.contract) < amount:
-            self.token.approve(self.contract, amount)
+        if token.allowance(self.account, self.bank) < amount:
+            token.approve(self.bank, amount)
 
     def _write(self, function: ContractFunction) -> TxReceipt:
         return self.connection.transact(function)
@@ -256,6 +288,7 @@ def deploy(
     terms: DeploymentTerms | None = None,
     *,
     token: bytes | None = None,
+    coins: Sequence[Coin] = (),
 ) -> LedgerClient:
     """Deploy a ledger, and its token unless there is one.
 
@@ -267,24 +300,48 @@ def deploy(
         Minima and unbonding delay; the specification's by default.
     token
         Address of an MPC token that exists, bytes[20].
+    coins
+        Coins beside MPC, at most seven; numbered from 1.
 
     Returns
     -------
     LedgerClient
         Client of the new contract, for the deploying account.
+
+    Raises
+    ------
+    TransactionFailed
+        With ``bank_of_another_ledger``: another transaction of this account came between; deploy again.
     """
     fixed = terms or DeploymentTerms()
     first_block = connection.block_number()
+    if len(coins) >= MAX_COINS:
+        raise InvalidParameter(f"at most {MAX_COINS - 1} beside MPC, got {len(coins)}", field="coins")
     if token is None:
         token = _create(connection, "mpc_token", TOKEN_SUPPLY)
-    contract = _create(
+    parts = [Web3.to_checksum_address(_create(connection, name)) for name in PARTS]
+    # Each must know the other for ever, so the bank is told the address that the ledger is going to have.
+    ledger = connection.next_contract(after=1)
+    listed = [Coin(checked_address(token, "token"), bytes(20), 0), *coins]
+    bank = _create(
         connection,
-        "zkpfl",
-        Web3.to_checksum_address(checked_address(token, "token")),
-        *(Web3.to_checksum_address(_create(connection, name)) for name in PARTS),
-        *astuple(fixed),
+        "bank",
+        Web3.to_checksum_address(ledger),
+        parts[PARTS.index("bls_verifier")],
+        [_coin_tuple(coin) for coin in listed],
+        fixed.unbonding_s,
+        fixed.challenge_s,
+        fixed.min_node_stake,
+        fixed.min_trainer_stake,
+        fixed.min_fee,
+        fixed.draw_fee,
     )
+    contract = _create(connection, "zkpfl", Web3.to_checksum_address(bank), *parts, fixed.draw_delay)
     return LedgerClient(connection, contract, first_block=first_block)
+
+
+def _coin_tuple(coin: Coin) -> tuple[str, str, int]:
+    return Web3.to_checksum_address(coin.token), Web3.to_checksum_address(coin.feed), coin.max_age_s
 
 
 def _create(connection: Connection, name: str, *arguments: object) -> bytes:

@@ -11,12 +11,14 @@ from eth_account import Account
 from eth_account.datastructures import SignedTransaction
 from eth_account.signers.local import LocalAccount
 from eth_typing import ChecksumAddress
+import rlp
 from web3 import Web3
 from web3.contract import Contract
 from web3.contract.contract import ContractConstructor, ContractEvent, ContractFunction
 from web3.exceptions import BlockNotFound
 from web3.types import BlockIdentifier, EventData, TxParams, TxReceipt, Wei
 
+from zkpfl.crypto.merkle import keccak256
 from zkpfl.crypto.signatures import AccountKey
 from zkpfl.errors import DeadlineExceeded, InvalidParameter, LedgerError, NotAuthorized, TransactionFailed
 from zkpfl.ledger.node import Node
@@ -223,6 +225,12 @@ class Connection:
             raise LedgerError("the node reports no address for the new contract", party="ledger")
         return Web3.to_bytes(hexstr=address)
 
+    def next_contract(self, after: int = 0) -> bytes:
+        """Return the address of a contract that this account creates ``after`` further transactions, bytes[20]."""
+        address = self._required_signer().address
+        nonce = max(self._next_nonce, self._pending_nonce(address)) + after
+        return keccak256(rlp.encode([_account_bytes(address), nonce]))[12:]
+
     def _required_signer(self) -> LocalAccount:
         if self._signer is None:
             raise NotAuthorized("this connection has no account to sign with", field="account")
@@ -324,6 +332,10 @@ class Connection:
         except LedgerError as error:
             return TransactionFailed(f"the transaction failed: {error.message}", party="ledger")
         return TransactionFailed("the transaction failed, but no longer does when repeated", party="ledger")
+
+
+def _account_bytes(address: str) -> bytes:
+    return bytes.fromhex(address.removeprefix("0x"))
 
 
 def _checksummed(address: bytes) -> ChecksumAddress:

@@ -34,7 +34,7 @@ class CompiledContract:
 
 @cache
 def compiled(name: str) -> CompiledContract:
-    """Return a contract of the package: ``zkpfl``, ``mpc_token``, ``rules``, ``bls_verifier`` or ``judge``.
+    """Return a contract of the package: ``zkpfl``, ``bank``, ``mpc_token``, ``rules``, ``bls_verifier`` or ``judge``.
 
     Raises
     ------

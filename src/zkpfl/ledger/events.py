@@ -47,6 +47,7 @@ class Staked(Event):
     """A stake came in."""
 
     account: bytes
+    coin: int
     amount: int
 
 
@@ -63,24 +64,38 @@ class Unstaked(Event):
     """A stake was paid back and the account's registration ended."""
 
     account: bytes
+    coin: int
     amount: int
 
 
 @dataclass(frozen=True)
 class JobCreated(Event):
-    """A job with all its terms."""
+    """A job with all its terms; ``draw_fee`` is burnt, the hash of ``draw_block`` draws ``nodes`` zk-nodes."""
 
     job: int
     owner: bytes
+    coin: int
     fee: int
-    join_deadline: int
+    worth: int
+    draw_fee: int
+    draw_block: int
+    nodes: int
     terms: JobTerms
+
+
+@dataclass(frozen=True)
+class CommitteeDrawn(Event):
+    """The committee was drawn, and trainers may join until ``join_deadline``."""
+
+    job: int
+    seed: bytes
+    join_deadline: int
     committee: tuple[bytes, ...]
 
 
 @dataclass(frozen=True)
 class Joined(Event):
-    """A trainer joined as number ``index``, with ``stake``."""
+    """A trainer joined as number ``index``, with a stake worth ``stake``."""
 
     job: int
     trainer: bytes
@@ -164,8 +179,28 @@ class Attested(Event):
 
 
 @dataclass(frozen=True)
+class SliceOpened(Event):
+    """The key of slice ``number`` of the test set, from 1, was revealed."""
+
+    job: int
+    round: int
+    number: int
+    key: bytes
+
+
+@dataclass(frozen=True)
+class ScoreCommitted(Event):
+    """A trainer committed to a score."""
+
+    job: int
+    round: int
+    trainer: bytes
+    commitment: bytes
+
+
+@dataclass(frozen=True)
 class Scored(Event):
-    """A trainer scored, with ``stake`` behind it."""
+    """A trainer revealed its score, with ``stake`` behind it."""
 
     job: int
     round: int
@@ -190,24 +225,26 @@ class Rewarded(Event):
 
 @dataclass(frozen=True)
 class Slashed(Event):
-    """A member of Q did not deliver; ``stake`` is what it had before."""
+    """A member of Q did not deliver; ``stake`` is what it had before, in ``coin``."""
 
     job: int
     round: int
     node: bytes
+    coin: int
     stake: int
     amount: int
 
 
 @dataclass(frozen=True)
 class Convicted(Event):
-    """The judge found an account guilty; ``stake`` is what it had, ``forfeited`` its rewards of the job."""
+    """The judge found an account guilty; ``stake`` is what it had in ``coin``, ``forfeited`` its rewards."""
 
     job: int
     round: int
     account: bytes
     accuser: bytes
     offence: Offence
+    coin: int
     stake: int
     forfeited: int
 
@@ -248,16 +285,18 @@ class JobEnded(Event):
 
 @dataclass(frozen=True)
 class Claimed(Event):
-    """An account was paid what a job owed it."""
+    """An account was paid what a job owed it in a coin."""
 
     job: int
     account: bytes
+    coin: int
     amount: int
 
 
 ACCOUNT_EVENTS: tuple[type[Event], ...] = (NodeRegistered, TrainerRegistered, Staked, Unstaking, Unstaked)
 JOB_EVENTS: tuple[type[Event], ...] = (
     JobCreated,
+    CommitteeDrawn,
     Joined,
     KeyGranted,
     RoundStarted,
@@ -266,6 +305,8 @@ JOB_EVENTS: tuple[type[Event], ...] = (
     AcceptedSetFixed,
     AggregatePosted,
     Attested,
+    SliceOpened,
+    ScoreCommitted,
     Scored,
     Rewarded,
     Slashed,
@@ -275,6 +316,8 @@ JOB_EVENTS: tuple[type[Event], ...] = (
     JobEnded,
     Claimed,
 )
+BANK_EVENTS = frozenset({*ACCOUNT_EVENTS, Claimed})
+"""What the bank logs; the ledger logs the others."""
 
 
 def address_bytes(address: str) -> bytes:

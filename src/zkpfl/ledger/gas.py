@@ -18,7 +18,7 @@ from zkpfl.crypto.bls import (
     signature_to_ledger,
 )
 from zkpfl.crypto.generators import generators
-from zkpfl.crypto.merkle import commitment_root, share_root
+from zkpfl.crypto.merkle import commitment_root, keccak256, share_root
 from zkpfl.crypto.scalars import random_scalars
 from zkpfl.crypto.signatures import AccountKey
 from zkpfl.crypto.transcript import Context
@@ -28,6 +28,7 @@ from zkpfl.ledger.embedded import EmbeddedLedger
 from zkpfl.ledger.in_process import InProcessConnection
 from zkpfl.ledger.judge import Judge
 from zkpfl.ledger.records import MPC, DeploymentTerms, Durations, JobTerms
+from zkpfl.ledger.rules import score_commitment, slice_keys
 from zkpfl.params import Layout
 from zkpfl.protocol.evidence import openings, row_pieces
 from zkpfl.protocol.messages import MessageKind, ShareMessage
@@ -36,6 +37,7 @@ CHAIN_ID = 31337
 NOW = 1_800_000_000
 ACCURACY_PPM = 700_000
 DIGEST = b"\x01" * 32
+SLICE_KEYS = slice_keys(b"\x02" * 32, 2)
 LAYOUT = Layout(dimension=1024 * 1024, norm_bound=50_000, value_bits=12, max_trainers=256, columns=1024)
 """A model of a million weights: a row is three pieces."""
 
@@ -92,6 +94,7 @@ class _Stage:
         self.nodes = [self._party() for _ in range(nodes)]
         self.trainers = [self._party() for _ in range(trainers)]
         self.owner = self._party()
+        self.keys = {node.account: key for node, key in zip(self.nodes, self.bls, strict=True)}
         for node, key in zip(self.nodes, self.bls, strict=True):
             digest = possession_digest(CHAIN_ID, node.contract, node.account, key.public)
             possession = signature_to_ledger(key.prove_possession(digest))
@@ -114,15 +117,22 @@ class _Stage:
             threshold=self.threshold,
             quorum=2,
             max_trainers=len(self.trainers),
-            durations=Durations(*[1000] * 6),
+            durations=Durations(*[1000] * 7),
             deadline=NOW + 100_000,
             manifest=DIGEST,
             member_key=DIGEST,
             statistics_layout=0,
             training_layout=LAYOUT.shape,
-            test_records=10_000,
+            slices=2,
+            slice_records=10_000,
+            slice_anchor=keccak256(SLICE_KEYS[0]),
+            node_stake=500 * MPC,
+            trainer_stake=500 * MPC,
         )
-        job = self.owner.create_job(terms, [node.account for node in self.nodes])
+        job = self.owner.create_job(terms, len(self.nodes))
+        self.owner.advance(job)
+        committee = {node.account: node for node in self.nodes}
+        self.nodes = [committee[account] for account in self.owner.job(job).committee]
         for trainer in self.trainers:
             trainer.join(job)
         self.owner.grant_keys(job, {trainer.account: DIGEST for trainer in self.trainers})
@@ -138,13 +148,19 @@ class _Stage:
             node.report(job, number, everyone)
         for node in self.nodes:
             node.post_aggregate(job, number, DIGEST, DIGEST)
+        self.owner.open_slice(job, number, SLICE_KEYS[number - 1])
         context = Context(CHAIN_ID, self.owner.contract, job, number)
-        posts = [(DIGEST, DIGEST)] * len(self.nodes)
+        posts = self.owner.round(job, number).posts
         digest = attestation_digest(context, everyone, DIGEST, committee, posts)
         signature = signature_to_ledger(aggregate_signatures([key.sign(digest) for key in self.bls]))
         self.nodes[0].attest(job, number, DIGEST, committee, committee, signature)
+        accuracy = ACCURACY_PPM + 1000 * number
         for trainer in self.trainers:
-            trainer.score(job, number, DIGEST, ACCURACY_PPM + 1000 * number)
+            trainer.score(
+                job, number, score_commitment(context, trainer.account, DIGEST, accuracy, DIGEST)
+            )
+        for trainer in self.trainers:
+            trainer.reveal(job, number, DIGEST, accuracy, DIGEST)
         return sum(gas for _, gas, _ in self.meter.entries[before:])
 
     def dispute(self, job: int) -> None:

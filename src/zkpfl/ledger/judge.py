@@ -33,9 +33,9 @@ class SignedAttestation:
     accepted, valid
         Sets of trainers and of nodes.
     aggregate_root, posts
-        32 bytes each; ``posts`` is the hash of the valid posts.
-    signature
-        bytes[128] in the EIP-2537 encoding.
+        32 bytes each; ``posts`` is the hash of what was posted.
+    signature, key
+        bytes[128] and, of the signer, bytes[256] in the EIP-2537 encoding.
     """
 
     accepted: int
@@ -43,10 +43,11 @@ class SignedAttestation:
     valid: int
     posts: bytes
     signature: bytes
+    key: bytes
 
-    def to_tuple(self) -> tuple[int, bytes, int, bytes, bytes]:
+    def to_tuple(self) -> tuple[int, bytes, int, bytes, bytes, bytes]:
         """In the order of the contract's struct."""
-        return self.accepted, self.aggregate_root, self.valid, self.posts, self.signature
+        return self.accepted, self.aggregate_root, self.valid, self.posts, self.signature, self.key
 
 
 class Judge:
@@ -77,7 +78,11 @@ class Judge:
     def accuse_aggregate_share(self, job: int, round: int, node: int, row: int) -> Case:
         """Open a case: row ``row`` of what a zk-node posted fails the sum of the accepted commitments."""
         place = checked_job(job), checked_round(round)
-        return self._open(self._functions.accuse_aggregate_share(self._address, *place, node, row))
+        posts = [
+            (poster, post.share_root, post.manifest)
+            for poster, post in self.ledger.posts(job, round).items()
+        ]
+        return self._open(self._functions.accuse_aggregate_share(self._address, *place, node, row, posts))
 
     def accuse_attestation(self, job: int, round: int, leaf: int) -> Case:
         """Open a case: a leaf under the attested root is not the sum of the accepted commitments."""

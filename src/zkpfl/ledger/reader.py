@@ -11,20 +11,27 @@ from typing import Any, TypeVar, cast
 from web3.contract.contract import ContractFunction
 from web3.types import BlockIdentifier
 
-from zkpfl.errors import InvalidParameter
-from zkpfl.ledger.arguments import checked_address, checked_job, checked_round
+from zkpfl.crypto.merkle import keccak256
+from zkpfl.errors import InvalidParameter, LedgerError, TransactionFailed
+from zkpfl.ledger.arguments import checked_address, checked_amount, checked_job, checked_round
 from zkpfl.ledger.connection import Connection
 from zkpfl.ledger.contracts import compiled
 from zkpfl.ledger.events import (
     ACCOUNT_EVENTS,
+    BANK_EVENTS,
     JOB_EVENTS,
+    AggregatePosted,
     Event,
+    NodeRegistered,
+    Submitted,
     address_bytes,
     event_from,
     terms_from,
 )
 from zkpfl.ledger.records import (
+    MPC_COIN,
     AccountRole,
+    Coin,
     Job,
     JobStatus,
     NodeRecord,
@@ -39,7 +46,7 @@ from zkpfl.ledger.token import Token
 
 _NO_HASH = bytes(32)
 
-_Record = TypeVar("_Record", Submission, Post)
+_Event = TypeVar("_Event", bound=Event)
 
 
 class LedgerReader:
@@ -64,7 +71,10 @@ class LedgerReader:
         self.first_block = first_block
         self._web3_contract = connection.contract(compiled("zkpfl").abi, contract)
         self._functions = self._web3_contract.functions
-        self.token = Token(connection, address_bytes(self._read(self._functions.TOKEN())))
+        self.bank = address_bytes(self._read(self._functions.BANK()))
+        self._bank_contract = connection.contract(compiled("bank").abi, self.bank)
+        self._bank_functions = self._bank_contract.functions
+        self._bls_keys: dict[tuple[bytes, bytes], bytes] = {}
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}(0x{self.contract.hex()}, {self.connection!r})"
@@ -77,12 +87,57 @@ class LedgerReader:
     @cached_property
     def challenge_s(self) -> int:
         """Seconds from the end of a job until it pays."""
-        return int(self._read(self._functions.CHALLENGE()))
+        return int(self._read(self._bank_functions.CHALLENGE()))
+
+    @cached_property
+    def min_node_stake(self) -> int:
+        """Least worth of the stake of a zk-node, base units of MPC."""
+        return int(self._read(self._bank_functions.MIN_NODE_STAKE()))
 
     @cached_property
     def min_trainer_stake(self) -> int:
-        """Least stake of a trainer, base units."""
-        return int(self._read(self._functions.MIN_TRAINER_STAKE()))
+        """Least worth of the stake of a trainer, base units of MPC."""
+        return int(self._read(self._bank_functions.MIN_TRAINER_STAKE()))
+
+    @cached_property
+    def draw_fee(self) -> int:
+        """Worth of what drawing a committee costs, base units of MPC."""
+        return int(self._read(self._bank_functions.DRAW_FEE()))
+
+    @cached_property
+    def coins(self) -> tuple[Coin, ...]:
+        """The listed coins; number 0 is MPC."""
+        return tuple(
+            Coin(address_bytes(token), address_bytes(feed), int(max_age))
+            for token, feed, max_age in self._read(self._bank_functions.coins())
+        )
+
+    @cached_property
+    def token(self) -> Token:
+        """The MPC token."""
+        return self.coin_token(MPC_COIN)
+
+    def coin_token(self, coin: int) -> Token:
+        """Return the token of a listed coin."""
+        if not 0 <= coin < len(self.coins):
+            raise InvalidParameter(f"there is no coin {coin}, only 0 to {len(self.coins) - 1}", field="coin")
+        return Token(self.connection, self.coins[coin].token)
+
+    def worth(self, coin: int, amount: int) -> int:
+        """Return what an amount of a coin is worth now, base units of MPC; refused without a recent price."""
+        return int(self._read(self._bank_functions.worth(coin, checked_amount(amount, "amount"))))
+
+    def amount_for(self, coin: int, worth: int) -> int:
+        """Return the least amount of a coin that is worth as much; refused without a recent price."""
+        return int(self._read(self._bank_functions.amount_for(coin, checked_amount(worth, "worth"))))
+
+    def burnt(self, coin: int = MPC_COIN) -> int:
+        """Return what has been burnt of a coin, base units."""
+        return int(self._read(self._bank_functions.burnt(coin)))
+
+    def nodes(self, *, finalized: bool = False) -> list[bytes]:
+        """Return the zk-nodes that a draw may find, in its order; bytes[20] each."""
+        return [address_bytes(account) for account in self._read(self._bank_functions.nodes(), finalized)]
 
     @cached_property
     def judge(self) -> bytes:
@@ -104,7 +159,7 @@ class LedgerReader:
             return None
         return NodeRecord(
             **_account_fields(account, fields),
-            bls_key=bytes(self._read(self._functions.bls_key(account), finalized)),
+            bls_key=self._bls_key(account, fields["bls_key_hash"]),
             endpoint=fields["endpoint"],
         )
 
@@ -124,10 +179,13 @@ class LedgerReader:
             There is no such job.
         """
         function = self._functions.job(checked_job(job))
-        state, terms, committee, trainers, current = self._read(function, finalized)
+        try:
+            state, terms, committee, trainers, current = self._read(function, finalized)
+        except TransactionFailed as error:
+            if error.reason != "unknown_job":
+                raise
+            raise InvalidParameter(f"there is no job {job}", field="job") from error
         fields = _named(function, 0, state)
-        if fields["status"] == JobStatus.NONE:
-            raise InvalidParameter(f"there is no job {job}", field="job")
         latest = _named(function, 4, current)
         return Job(
             **{
@@ -149,10 +207,15 @@ class LedgerReader:
         function = self._functions.key_grant(checked_job(job), checked_address(trainer, "trainer"))
         return _hash_or_none(self._read(function, finalized))
 
-    def owed(self, job: int, account: bytes, *, finalized: bool = False) -> int:
-        """Return what a job owes an account (bytes[20]), in base units."""
-        function = self._functions.owed(checked_job(job), checked_address(account, "account"))
-        return int(self._read(function, finalized))
+    def owed(self, job: int, account: bytes, coin: int = MPC_COIN, *, finalized: bool = False) -> int:
+        """Return what a job owes an account (bytes[20]) in a coin, base units."""
+        place = checked_job(job), checked_address(account, "account"), coin
+        return int(self._read(self._bank_functions.owed(*place), finalized))
+
+    def owed_by_coin(self, job: int, account: bytes) -> dict[int, int]:
+        """Return what a job owes an account (bytes[20]) in each coin in which it owes anything."""
+        amounts = {coin: self.owed(job, account, coin) for coin in range(len(self.coins))}
+        return {coin: amount for coin, amount in amounts.items() if amount}
 
     def pays_at(self, job: Job) -> int:
         """Return the time from which an ended job can be claimed from."""
@@ -170,7 +233,7 @@ class LedgerReader:
         fields = _named(function, 0, self._read(function, finalized))
         if fields["phase"] == Phase.NONE:
             raise InvalidParameter(f"job {job} has no round {number}", field="round")
-        scored = fields["phase"] == Phase.CLOSED and fields["scored"] != 0
+        scored = fields["phase"] == Phase.CLOSED and fields["revealed"] != 0
         return Round(
             **{
                 **fields,
@@ -186,16 +249,27 @@ class LedgerReader:
 
     def submissions(self, job: int, round: int, *, finalized: bool = False) -> dict[int, Submission]:
         """Return what was submitted, by trainer number from 0."""
-        return self._per_party(
-            self._functions.submissions(checked_job(job), checked_round(round)), Submission, finalized
-        )
+        trainers = self.job(job, finalized=finalized).trainers
+        return {
+            trainers.index(event.trainer): Submission(event.commitment_root, event.manifest, event.time)
+            for event in self._events_of_round(Submitted, job, round, finalized)
+        }
 
     def posts(self, job: int, round: int, *, finalized: bool = False) -> dict[int, Post]:
-        """Return what was posted, by node number from 1."""
-        found = self._per_party(
-            self._functions.posts(checked_job(job), checked_round(round)), Post, finalized
-        )
-        return {index + 1: post for index, post in found.items()}
+        """Return what was posted, by node number from 1, in the order of the posts hash."""
+        committee = self.job(job, finalized=finalized).committee
+        return {
+            committee.index(event.node) + 1: Post(event.share_root, event.manifest)
+            for event in self._events_of_round(AggregatePosted, job, round, finalized)
+        }
+
+    def committee_keys(self, job: int) -> bytes:
+        """Return the BLS keys of a job's committee, in order, 256 bytes each."""
+        nodes = [(address, self.node(address)) for address in self.job(job).committee]
+        gone = [address for address, record in nodes if record is None]
+        if gone:
+            raise LedgerError("is not registered", party=f"zk-node 0x{gone[0].hex()}", field="committee")
+        return b"".join(record.bls_key for _, record in nodes if record is not None)
 
     def reports(self, job: int, round: int, *, finalized: bool = False) -> dict[int, int]:
         """Return the reported sets, by node number from 1; 0 where a node reported nobody or not at all."""
@@ -215,24 +289,39 @@ class LedgerReader:
         self, kinds: Iterable[type[Event]], filters: Mapping[str, Any], finalized: bool
     ) -> list[Event]:
         last = self.connection.finalized_block() if finalized else self.connection.block_number()
-        found = [
-            event_from(kind, log["blockNumber"], log["logIndex"], log["args"])
-            for kind in kinds
-            for log in self.connection.logs(
-                self._web3_contract.events[kind.__name__], self.first_block, last, filters
-            )
-        ]
+        found = [event for kind in kinds for event in self._logged(kind, last, filters)]
         return sorted(found, key=lambda event: (event.block, event.log_index))
 
+    def _logged(self, kind: type[_Event], last: int, filters: Mapping[str, Any]) -> list[_Event]:
+        contract = self._bank_contract if kind in BANK_EVENTS else self._web3_contract
+        logs = self.connection.logs(contract.events[kind.__name__], self.first_block, last, filters)
+        return [cast(_Event, event_from(kind, log["blockNumber"], log["logIndex"], log["args"])) for log in logs]
+
+    def _events_of_round(
+        self, kind: type[_Event], job: int, round: int, finalized: bool
+    ) -> list[_Event]:
+        last = self.connection.finalized_block() if finalized else self.connection.block_number()
+        return self._logged(kind, last, {"job": checked_job(job), "round": checked_round(round)})
+
     def _account(self, account: bytes, finalized: bool) -> dict[str, Any]:
-        function = self._functions.account(checked_address(account, "account"))
+        function = self._bank_functions.account(checked_address(account, "account"))
         return _named(function, 0, self._read(function, finalized))
 
-    def _per_party(
-        self, function: ContractFunction, record: type[_Record], finalized: bool
-    ) -> dict[int, _Record]:
-        rows = enumerate(self._read(function, finalized))
-        return {index: record(*row) for index, row in rows if row[0] != _NO_HASH}
+    def _bls_key(self, account: bytes, key_hash: bytes) -> bytes:
+        """The key of which the bank keeps the hash, from the event of the registration."""
+        if (account, key_hash) not in self._bls_keys:
+            last = self.connection.block_number()
+            for event in self._logged(NodeRegistered, last, {"account": _hex(account)}):
+                self._bls_keys[account, keccak256(event.bls_key)] = event.bls_key
+        try:
+            return self._bls_keys[account, key_hash]
+        except KeyError:
+            raise LedgerError(
+                "its registration is not in the log",
+                party=f"zk-node 0x{account.hex()}",
+                field="bls_key",
+                hint="first_block of the network file must not be later than the deployment",
+            ) from None
 
     def _read(self, function: ContractFunction, finalized: bool = False) -> Any:
         at: BlockIdentifier = "finalized" if finalized else "latest"
@@ -248,6 +337,7 @@ def _named(function: ContractFunction, output: int, values: Sequence[Any]) -> di
 def _account_fields(account: bytes, fields: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "account": account,
+        "coin": fields["coin"],
         "stake": fields["stake"],
         "serving": fields["serving"],
         "withdrawable_at": fields["withdrawable_at"] or None,

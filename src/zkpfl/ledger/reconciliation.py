@@ -47,7 +47,7 @@ def discrepancies(events: Sequence[Event]) -> list[str]:
     if ended and ended[0].status is not _expected_status(events, settlement, ended[0].status):
         found.append(f"job: ended as {ended[0].status.name.lower()}")
     for claim in (event for event in events if isinstance(event, Claimed)):
-        if claim.amount != settlement.owed(claim.account):
+        if claim.amount != settlement.owed(claim.account, claim.coin):
             found.append(f"job: 0x{claim.account.hex()} was paid {claim.amount}")
     return found
 

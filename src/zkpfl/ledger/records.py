@@ -16,7 +16,11 @@ MPC = 10**18
 """Base units of one MPC."""
 
 MILLION = 10**6
+MAX_NODES = 10
 MAX_TRAINERS = 256
+MAX_COINS = 8
+MPC_COIN = 0
+"""Number of the coin that is MPC itself."""
 MAX_ROUNDS = 1000
 MAX_PHASE_S = 30 * 86400
 MAX_LIFETIME_S = 366 * 86400
@@ -26,11 +30,12 @@ class JobStatus(IntEnum):
     """Where a job is in its life."""
 
     NONE = 0
-    RECRUITING = 1
-    RUNNING = 2
-    DONE = 3
-    FAILED = 4
-    CANCELLED = 5
+    DRAWING = 1
+    RECRUITING = 2
+    RUNNING = 3
+    DONE = 4
+    FAILED = 5
+    CANCELLED = 6
 
     @property
     def ended(self) -> bool:
@@ -47,8 +52,9 @@ class Phase(IntEnum):
     AGGREGATE = 3
     ATTEST = 4
     SCORE = 5
-    CLOSED = 6
-    ABORTED = 7
+    REVEAL = 6
+    CLOSED = 7
+    ABORTED = 8
 
 
 class RoundKind(IntEnum):
@@ -91,7 +97,12 @@ class DeploymentTerms:
     challenge_s
         Seconds from the end of a job until it pays, in which evidence still counts; at most ``unbonding_s``.
     min_node_stake, min_trainer_stake, min_fee
-        Base units, positive.
+        Worth in base units of MPC, positive.
+    draw_fee
+        Worth of what drawing a committee costs, base units of MPC; it is burnt.
+    draw_delay
+        Blocks from the creation of a job to the one whose hash draws its committee, 0 to 255. Even with 0 nobody
+        knows that hash who sends the job, unless it makes the block itself.
     """
 
     unbonding_s: int = 3600
@@ -99,6 +110,8 @@ class DeploymentTerms:
     min_node_stake: int = 500 * MPC
     min_trainer_stake: int = 500 * MPC
     min_fee: int = 100 * MPC
+    draw_fee: int = 10 * MPC
+    draw_delay: int = 0
 
     def __post_init__(self) -> None:
         _require(
@@ -110,7 +123,33 @@ class DeploymentTerms:
             f"must be 0 to {self.unbonding_s} seconds",
         )
         for name in ("min_node_stake", "min_trainer_stake", "min_fee"):
-            _require(0 < getattr(self, name) < 1 << 96, name, "must be positive and below 2^96")
+            _require(0 < getattr(self, name) < 1 << 88, name, "must be positive and below 2^88")
+        _require(0 <= self.draw_fee < 1 << 88, "draw_fee", "must be 0 to 2^88 − 1")
+        _require(0 <= self.draw_delay < 256, "draw_delay", "must be 0 to 255 blocks")
+
+
+@dataclass(frozen=True)
+class Coin:
+    """An ERC-20 in which stakes and fees can be paid (docs/spec.md §9.7).
+
+    Parameters
+    ----------
+    token
+        The token contract, bytes[20].
+    feed
+        AggregatorV3 price feed, MPC for a unit of the coin, bytes[20]; of coin 0, MPC itself, zero bytes.
+    max_age_s
+        Greatest age of a price, seconds.
+    """
+
+    token: bytes
+    feed: bytes
+    max_age_s: int
+
+    def __post_init__(self) -> None:
+        for name in ("token", "feed"):
+            _require(len(getattr(self, name)) == 20, name, "must be an address of 20 bytes")
+        _require(0 <= self.max_age_s < 1 << 64, "max_age_s", "must be 0 to 2^64 − 1 seconds")
 
 
 @dataclass(frozen=True)
@@ -123,6 +162,7 @@ class Durations:
     aggregate: int
     attest: int
     score: int
+    reveal: int
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -159,8 +199,14 @@ class JobTerms:
         X25519 public key of the members, bytes[32].
     statistics_layout, training_layout
         `Layout.shape` of the rounds of each kind, by which the judge reads evidence; 0 where there are none.
-    test_records
-        Size of the test set by which accuracy is measured; below 100, no improvement is paid for.
+    slices, slice_records
+        Slices of the test set, at most one a training round, and the records of each; below 100 records, no
+        improvement is paid for.
+    slice_anchor
+        Hash of the first slice's key, bytes[32]; zero bytes without slices.
+    node_stake, trainer_stake
+        Least worth of the stake of a zk-node and of a trainer in this job, base units of MPC. ``threshold`` of
+        the one and ``quorum`` of the other are worth the fee at least.
 
     Raises
     ------
@@ -181,7 +227,11 @@ class JobTerms:
     member_key: bytes
     statistics_layout: int
     training_layout: int
-    test_records: int
+    slices: int
+    slice_records: int
+    slice_anchor: bytes
+    node_stake: int
+    trainer_stake: int
 
     def __post_init__(self) -> None:
         rounds = self.training_rounds
@@ -200,12 +250,14 @@ class JobTerms:
             f"must be {self.quorum} (the quorum) to {MAX_TRAINERS}, got {self.max_trainers}",
         )
         _require(0 < self.deadline < 1 << 64, "deadline", f"must be a time in seconds, got {self.deadline}")
-        for name in ("manifest", "member_key"):
+        for name in ("manifest", "member_key", "slice_anchor"):
             _require(len(getattr(self, name)) == 32, name, "must be 32 bytes")
         for name in ("statistics_layout", "training_layout"):
             _require(0 <= getattr(self, name) < 1 << 128, name, "must be four numbers of 32 bits")
-
-        _require(0 <= self.test_records < 1 << 64, "test_records", "must be 0 to 2^64 − 1")
+        _require(0 <= self.slices <= rounds, "slices", f"must be 0 to {rounds}, the training rounds")
+        _require(0 <= self.slice_records < 1 << 64, "slice_records", "must be 0 to 2^64 − 1")
+        for name in ("node_stake", "trainer_stake"):
+            _require(0 <= getattr(self, name) < 1 << 96, name, "must be 0 to 2^96 − 1 base units")
 
     def layout(self, kind: RoundKind) -> int:
         """Shape of the rounds of a kind."""
@@ -225,16 +277,20 @@ class Job:
     ----------
     id
         Number of the job, from 1.
-    owner, terms, fee, committee
-        As created; ``committee[j - 1]`` is node j.
+    owner, terms, fee, coin
+        As created; the fee in base units of the coin.
+    committee
+        ``committee[j - 1]`` is node j; nobody before the draw.
     trainers
         ``trainers[i]`` is trainer i.
     status
         Where the job is in its life.
     escrow
         What is neither paid out nor refunded yet.
+    draw_block
+        The block whose hash draws the committee.
     join_deadline
-        End of recruiting.
+        End of recruiting; 0 before the draw.
     current_round
         Number of the current or last round, from 1; 0 before the first.
     statistics_done
@@ -245,6 +301,10 @@ class Job:
         Failed rounds in a row.
     best
         Accuracy that has been paid for, ppm: the highest lower bound, the baseline at first.
+    improvement_paid
+        What has been paid for improvement, base units of the coin.
+    slices_opened, slice_key
+        How many slices of the test set are open, and the key of the last one, bytes[32]; the anchor before.
     checkpoint
         SHA-256 of the last scored checkpoint's manifest; None before.
     absent_trainers, absent_nodes
@@ -259,16 +319,21 @@ class Job:
     owner: bytes
     terms: JobTerms
     fee: int
+    coin: int
     committee: tuple[bytes, ...]
     trainers: tuple[bytes, ...]
     status: JobStatus
     escrow: int
+    draw_block: int
     join_deadline: int
     current_round: int
     statistics_done: bool
     trained: int
     failures: int
     best: int
+    improvement_paid: int
+    slices_opened: int
+    slice_key: bytes
     checkpoint: bytes | None
     absent_trainers: int
     absent_nodes: int
@@ -289,12 +354,18 @@ class Round:
         What it sums and where it is.
     opened, collect_deadline, deadline
         Begin and end of Collect, and the end of the present phase.
-    submitted, accepted, scored
+    submitted, accepted
         Sets of trainers; ``accepted`` is I, 0 until fixed.
     reported, quorum, delivered, valid, signers
         Sets of nodes; ``quorum`` is Q, ``valid`` those of the delivered whose proofs the signers verified.
     aggregate_root
         As attested; None before.
+    posts
+        Hash of everything that was posted so far, bytes[32] (docs/spec.md §9.3).
+    slice_opened
+        Whether a slice of the test set was opened in it.
+    scored, revealed
+        How many trainers have committed to a score, and revealed it.
     checkpoint, accuracy
         Of a closed round that was scored, else None.
     """
@@ -314,16 +385,20 @@ class Round:
     valid: int
     signers: int
     aggregate_root: bytes | None
+    posts: bytes
+    slice_opened: bool
     scored: int
+    revealed: int
     checkpoint: bytes | None
     accuracy: int | None
 
 
 @dataclass(frozen=True)
 class NodeRecord:
-    """A registered zk-node: ``bls_key`` is bytes[256] in the EIP-2537 encoding."""
+    """A registered zk-node: ``bls_key`` is bytes[256] in the EIP-2537 encoding, the stake in ``coin``."""
 
     account: bytes
+    coin: int
     stake: int
     serving: int
     withdrawable_at: int | None
@@ -334,9 +409,10 @@ class NodeRecord:
 
 @dataclass(frozen=True)
 class TrainerRecord:
-    """A registered trainer: ``withdrawable_at`` is None until it unstakes."""
+    """A registered trainer: ``withdrawable_at`` is None until it unstakes; the stake is in ``coin``."""
 
     account: bytes
+    coin: int
     stake: int
     serving: int
     withdrawable_at: int | None

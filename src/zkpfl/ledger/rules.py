@@ -6,11 +6,15 @@ bitmaps: bit i for trainer i, bit j − 1 for node j.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import isqrt
 
+from eth_abi.abi import encode
+
+from zkpfl.crypto.merkle import keccak256
+from zkpfl.crypto.transcript import Context
 from zkpfl.ledger.records import MILLION, JobTerms
 
 ONE = 10**18
@@ -18,6 +22,12 @@ ONE = 10**18
 
 MIN_RECORDS = 100
 """Fewer test records say nothing about accuracy."""
+
+SPAN = 65535
+"""Units of time in which the contract divides Collect."""
+
+_REVEALED = 1 << 64
+_SCORE_TAG = keccak256(b"ZKPFL-V1-SCORE")
 
 
 def choose_accepted(reports: Mapping[int, int], threshold: int) -> tuple[int, int]:
@@ -84,7 +94,8 @@ def weighted_median(scores: Iterable[tuple[int, int]]) -> int:
 
 def time_factor(time: int, opened: int, collect_deadline: int) -> int:
     """Fall linearly from 1.1 at ``opened`` to 0.9 at ``collect_deadline``; units of 10**-18."""
-    return 11 * ONE // 10 - ONE * (time - opened) // (5 * (collect_deadline - opened))
+    elapsed = SPAN * (time - opened) // (collect_deadline - opened)
+    return 11 * ONE // 10 - ONE * elapsed // (5 * SPAN)
 
 
 def lower_bound(accuracy: int, records: int) -> int:
@@ -122,7 +133,7 @@ class FeeSplit:
     def of(cls, fee: int, terms: JobTerms) -> FeeSplit:
         """Divide the fee of a job."""
         nodes = fee // 5
-        measured = terms.training_rounds > 0 and terms.test_records >= MIN_RECORDS
+        measured = terms.slices > 0 and terms.slice_records >= MIN_RECORDS
         improvement = (fee - nodes) // 2 if measured else 0
         return cls(nodes, fee - nodes - improvement, improvement, terms.rounds)
 
@@ -132,3 +143,90 @@ class FeeSplit:
         if gained <= 0 or self.improvement == 0:
             return 0
         return self.improvement * gained // (terms.target - terms.baseline)
+
+    def unopened_pot(self, terms: JobTerms) -> int:
+        """Return what a round pays whose slice was due and stayed closed, within what is left."""
+        return self.improvement // terms.slices
+
+
+def draw(seed: bytes, weights: Sequence[int], count: int) -> list[int]:
+    """Draw a committee: indices of candidates, with chances in proportion to their weights, none twice.
+
+    Member k is where ``keccak(seed ‖ u256(k)) mod (sum of the weights left)`` falls (docs/spec.md §9.2).
+
+    Parameters
+    ----------
+    seed
+        bytes[32].
+    weights
+        Worth of each candidate's stake, in the order of the bank's list; 0 for who is none.
+    count
+        How many to draw; at least as many weights are positive.
+    """
+    left, drawn = list(weights), []
+    for k in range(count):
+        target = int.from_bytes(keccak256(seed + k.to_bytes(32, "big")), "big") % sum(left)
+        index = 0
+        while target >= left[index]:
+            target -= left[index]
+            index += 1
+        left[index] = 0
+        drawn.append(index)
+    return drawn
+
+
+def posts_hash(posts: Iterable[tuple[int, bytes, bytes]]) -> bytes:
+    """Hash of what was posted, bytes[32]: node, share root and manifest digest of each, in its order."""
+    found = bytes(32)
+    for node, share_root, manifest in posts:
+        found = keccak256(found + node.to_bytes(32, "big") + share_root + manifest)
+    return found
+
+
+def slice_keys(last: bytes, count: int) -> list[bytes]:
+    """Keys of the slices of a test set, in order: each is the hash of the one after it (docs/spec.md §9.5).
+
+    Parameters
+    ----------
+    last
+        Key of the last slice, bytes[32]. Secret, as every key is until it is opened.
+    count
+        How many slices there are.
+    """
+    keys = [last]
+    while len(keys) < count:
+        keys.append(keccak256(keys[-1]))
+    return keys[:count][::-1]
+
+
+def slice_due(trained: int, opened: int, terms: JobTerms) -> bool:
+    """Whether a slice is opened in the training round after ``trained`` others, of which ``opened`` are."""
+    slices, rounds = terms.slices, terms.training_rounds
+    if opened >= slices:
+        return False
+    return -(-(trained + 1) * slices // rounds) > -(-trained * slices // rounds)
+
+
+def score_commitment(context: Context, trainer: bytes, checkpoint: bytes, accuracy: int, salt: bytes) -> bytes:
+    """What a trainer commits to before anyone's score is known, bytes[32] (docs/spec.md §9.3).
+
+    Parameters
+    ----------
+    context
+        Chain, contract, job and round.
+    trainer
+        Account, bytes[20].
+    checkpoint
+        bytes[32].
+    accuracy
+        Parts per million.
+    salt
+        bytes[32], not to be guessed: accuracies are few.
+    """
+    kinds = ["bytes32", "uint256", "address", "uint256", "uint256", "address", "bytes32", "uint256", "bytes32"]
+    values = [
+        _SCORE_TAG, context.chain_id, context.contract, context.job, context.round,
+        trainer, checkpoint, accuracy, salt,
+    ]  # fmt: skip
+    commitment = int.from_bytes(keccak256(encode(kinds, values)), "big") & ~_REVEALED
+    return commitment.to_bytes(32, "big")

@@ -154,24 +154,26 @@ def _lower_bound(accuracy: uint256, records: uint256) -> uint256:
 
 @external
 @pure
-def weighted_median(
-    accuracies: DynArray[uint256, MAX_TRAINERS], stakes: DynArray[uint256, MAX_TRAINERS]
-) -> uint256:
+def weighted_median(scores: DynArray[uint256, MAX_TRAINERS]) -> uint256:
     """
-    @notice Stake-weighted lower median.
+    @notice Stake-weighted lower median of accuracies; each score is `stake ‖ accuracy`, the latter 20 bits.
     @dev Bisection over the value: 20 passes whatever the order, so nobody can make closing expensive.
     """
     total: uint256 = 0
-    for stake: uint256 in stakes:
-        total += stake
-    low: uint256 = 0
-    high: uint256 = MILLION
+    low: uint256 = MILLION
+    high: uint256 = 0
+    for score: uint256 in scores:
+        total += score >> 20
+        low = min(low, score & (2**20 - 1))
+        high = max(high, score & (2**20 - 1))
     for _: uint256 in range(20):
+        if low >= high:  # at once where all agree
+            break
         middle: uint256 = (low + high) // 2
         reached: uint256 = 0
-        for k: uint256 in range(len(accuracies), bound=MAX_TRAINERS):
-            if accuracies[k] <= middle:
-                reached += stakes[k]
+        for score: uint256 in scores:
+            if score & (2**20 - 1) <= middle:
+                reached += score >> 20
         if 2 * reached >= total:
             high = middle
         else:

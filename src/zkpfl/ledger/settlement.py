@@ -6,6 +6,7 @@ the rest is computed. `zkpfl.ledger.reconciliation` compares that with what the 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -14,6 +15,7 @@ from zkpfl.ledger.events import (
     AcceptedSetFixed,
     AggregatePosted,
     Attested,
+    CommitteeDrawn,
     Convicted,
     Event,
     JobCreated,
@@ -25,6 +27,7 @@ from zkpfl.ledger.events import (
     RoundStarted,
     Scored,
     Slashed,
+    SliceOpened,
     Submitted,
 )
 from zkpfl.ledger.records import AccountRole, JobStatus, Offence, RoundKind
@@ -34,6 +37,7 @@ from zkpfl.ledger.rules import (
     choose_accepted,
     leading_checkpoint,
     lower_bound,
+    slice_due,
     time_factor,
     weight,
     weighted_median,
@@ -85,10 +89,11 @@ class Reward:
 
 @dataclass(frozen=True)
 class Slash:
-    """A tenth of the stake of a member of Q that did not deliver, added to the owner's refund."""
+    """A tenth of the stake of a member of Q that did not deliver, for the owner; base units of ``coin``."""
 
     round: int
     node: bytes
+    coin: int
     stake: int
 
     @property
@@ -105,10 +110,10 @@ class Conviction:
     ----------
     round, account, accuser, offence
         Whose offence, where, and who proved it.
-    stake
-        What it had: a fifth is the accuser's bounty, the rest is burnt.
+    coin, stake
+        What it had, and in which coin: a fifth is the accuser's bounty, the rest is burnt.
     forfeited
-        What the job owed it, which goes to the owner.
+        What the job owed it in its own coin, which goes to the owner.
     after_end
         Whether the job had ended, so that its refund had been computed.
     """
@@ -117,6 +122,7 @@ class Conviction:
     account: bytes
     accuser: bytes
     offence: Offence
+    coin: int
     stake: int
     forfeited: int
     after_end: bool
@@ -144,6 +150,8 @@ class RoundResult:
         I and Q; 0 where the round did not get so far.
     checkpoint, accuracy, bound
         None unless closed with a score; ``bound`` is the accuracy less two standard errors.
+    slice_opened
+        Number of the slice of the test set that was opened in it; None if none was.
     failure
         Why it failed; None if it closed, or is not over.
     closed
@@ -159,6 +167,7 @@ class RoundResult:
     checkpoint: bytes | None
     accuracy: int | None
     bound: int | None
+    slice_opened: int | None
     failure: str | None
     closed: bool
     rewards: tuple[Reward, ...] = ()
@@ -171,12 +180,16 @@ class Settlement:
 
     Parameters
     ----------
-    job, owner, fee, split
-        As created.
+    job, owner, coin, fee, draw_fee, split
+        As created; all in base units of the coin, but for slashes and convictions.
+    committee
+        As drawn; nobody before.
     rounds
         In order.
     best
         Accuracy that has been paid for, ppm: the highest bound, the baseline at first.
+    improvement_paid
+        What has been paid for improvement, and for slices that stayed closed.
     convictions
         In order.
     status
@@ -185,10 +198,14 @@ class Settlement:
 
     job: int
     owner: bytes
+    coin: int
     fee: int
+    draw_fee: int
+    committee: tuple[bytes, ...]
     split: FeeSplit
     rounds: tuple[RoundResult, ...]
     best: int
+    improvement_paid: int
     convictions: tuple[Conviction, ...]
     status: JobStatus | None
 
@@ -205,20 +222,25 @@ class Settlement:
     @property
     def escrow(self) -> int:
         """What is neither rewarded nor, before the end, refunded; base units."""
-        taken = sum(slash.amount for slash in self.slashes)
-        taken += sum(one.forfeited for one in self.convictions if not one.after_end)
+        taken = sum(one.forfeited for one in self.convictions if not one.after_end)
         return self.fee + taken - sum(reward.amount for reward in self.rewards)
 
     @property
     def refund(self) -> int | None:
-        """What the owner gets back, slashes included; None while the job is not ended."""
+        """What the owner gets back of the fee; None while the job is not ended."""
         return None if self.status is None else self.escrow
 
-    def owed(self, account: bytes) -> int:
-        """Return all that the job ever owes an account, paid or not; base units."""
+    def owed(self, account: bytes, coin: int | None = None) -> int:
+        """Return all that the job ever owes an account in a coin, its own by default; base units."""
+        wanted = self.coin if coin is None else coin
+        earned = sum(one.bounty for one in self.convictions if (one.accuser, one.coin) == (account, wanted))
+        if account == self.owner:
+            earned += sum(slash.amount for slash in self.slashes if slash.coin == wanted)
+        return earned + (self._owed_of_fee(account) if wanted == self.coin else 0)
+
+    def _owed_of_fee(self, account: bytes) -> int:
         earned = sum(reward.amount for reward in self.rewards if reward.account == account)
-        for one in self.convictions:
-            earned += one.bounty * (one.accuser == account) - one.forfeited * (one.account == account)
+        earned -= sum(one.forfeited for one in self.convictions if one.account == account)
         if account == self.owner:
             earned += (self.refund or 0) + sum(one.forfeited for one in self.convictions if one.after_end)
         return earned
@@ -234,6 +256,7 @@ class _RoundRecord:
     fixed: list[AcceptedSetFixed] = field(default_factory=list)
     posted: list[AggregatePosted] = field(default_factory=list)
     attested: list[Attested] = field(default_factory=list)
+    slices: list[SliceOpened] = field(default_factory=list)
     scored: list[Scored] = field(default_factory=list)
     slashed: list[Slashed] = field(default_factory=list)
     closed: list[RoundClosed] = field(default_factory=list)
@@ -246,6 +269,7 @@ _SLOTS: dict[type[Event], str] = {
     AcceptedSetFixed: "fixed",
     AggregatePosted: "posted",
     Attested: "attested",
+    SliceOpened: "slices",
     Scored: "scored",
     Slashed: "slashed",
     RoundClosed: "closed",
@@ -261,16 +285,21 @@ class _Job:
         if len(created) != 1:
             raise InvalidParameter("must be the events of one job from its creation on", field="events")
         self.created = created[0]
+        drawn = [event for event in events if isinstance(event, CommitteeDrawn)]
+        self.committee = drawn[0].committee if drawn else ()
         joined = sorted((e for e in events if isinstance(e, Joined)), key=lambda e: e.index)
         self.trainers = [event.trainer for event in joined]
         self.stakes = {event.trainer: event.stake for event in joined}
         self.split = FeeSplit.of(self.created.fee, self.created.terms)
         self.best = self.created.terms.baseline
+        self.improvement_paid = 0
+        self.trained = 0
+        self.slices_opened = 0
         self.records = _round_records(events)
         self.convicted = {e.account: _place(e) for e in events if isinstance(e, Convicted)}
 
     def number_of(self, node: bytes) -> int:
-        return self.created.committee.index(node) + 1
+        return self.committee.index(node) + 1
 
     def result(self, record: _RoundRecord) -> RoundResult:
         accepted, quorum = self._decision(record)
@@ -282,11 +311,15 @@ class _Job:
             checkpoint=None,
             accuracy=None,
             bound=None,
+            slice_opened=record.slices[0].number if record.slices else None,
             failure=record.failed[0].reason if record.failed else None,
             closed=bool(record.closed),
             slashes=tuple(self._slashes(record, quorum)),
         )
-        return self._closed(record, result) if result.closed else result
+        if result.closed:
+            result = self._closed(record, result)
+        self.slices_opened += len(record.slices)
+        return result
 
     def _decision(self, record: _RoundRecord) -> tuple[int, int]:
         """Recompute I and Q where the contract fixed them."""
@@ -301,11 +334,11 @@ class _Job:
         Where the job's own deadline ended the round, only the contract's events tell in which phase that was.
         """
         delivered = {post.node for post in record.posted}
-        stakes = {event.node: event.stake for event in record.slashed}
+        stakes = {event.node: (event.coin, event.stake) for event in record.slashed}
         passed = bool(record.attested) or any(e.reason in _AFTER_AGGREGATE for e in record.failed)
-        for index, node in enumerate(self.created.committee):
+        for index, node in enumerate(self.committee):
             if quorum >> index & 1 and node not in delivered and (passed or stakes):
-                yield Slash(record.started.round, node, stakes.get(node, 0))
+                yield Slash(record.started.round, node, *stakes.get(node, (0, 0)))
 
     def _closed(self, record: _RoundRecord, result: RoundResult) -> RoundResult:
         checkpoint, accuracy = None, None
@@ -314,38 +347,61 @@ class _Job:
             behind = [score for score in record.scored if score.checkpoint == checkpoint]
             accuracy = weighted_median((score.accuracy, score.stake) for score in behind)
         terms = self.created.terms
-        bound = None if accuracy is None else lower_bound(accuracy, terms.test_records)
-        pot = self.split.improvement_pot(terms, self.best, bound or 0)
-        self.best = max(self.best, bound or 0)
+        bound = None if accuracy is None else lower_bound(accuracy, terms.slice_records)
+        pot = self._improvement_pot(record, bound or 0)
+        self.trained += record.started.kind is RoundKind.TRAINING
         rewards = (*self._node_rewards(record), *self._trainer_rewards(record, result.accepted, pot))
         closed = _place(record.closed[0])
         judged = tuple(replace(r, convicted=self.convicted.get(r.account, closed) < closed) for r in rewards)
         return replace(result, checkpoint=checkpoint, accuracy=accuracy, bound=bound, rewards=judged)
 
+    def _improvement_pot(self, record: _RoundRecord, bound: int) -> int:
+        """What a closed round pays for the slice that was opened in it, or due and was not."""
+        terms, pot = self.created.terms, 0
+        if record.slices:
+            pot = self.split.improvement_pot(terms, self.best, bound)
+            self.best = max(self.best, bound)
+        elif record.started.kind is RoundKind.TRAINING and slice_due(self.trained, self.slices_opened, terms):
+            pot = self.split.unopened_pot(terms)
+        pot = min(pot, self.split.improvement - self.improvement_paid)
+        self.improvement_paid += pot
+        return pot
+
     def convictions(self, events: Sequence[Event], rounds: Sequence[RoundResult]) -> Iterator[Conviction]:
         """Recompute what each conviction took, from what the job owed the account until then."""
-        owed: dict[bytes, int] = {}
+        owner, coin = self.created.owner, self.created.coin
+        owed: Counter[bytes] = Counter()  # in the job's own coin
         ended, results = False, {result.number: result for result in rounds}
         for event in sorted(events, key=_place):
             if isinstance(event, RoundClosed):
                 for reward in results[event.round].rewards:
-                    owed[reward.account] = owed.get(reward.account, 0) + reward.amount
+                    owed[reward.account] += reward.amount
+            elif isinstance(event, Slashed) and event.coin == coin:
+                owed[owner] += event.amount
             elif isinstance(event, JobEnded):
                 ended = True
-                owed[self.created.owner] = owed.get(self.created.owner, 0) + event.refund
+                owed[owner] += event.refund
             elif isinstance(event, Convicted):
                 forfeited = owed.pop(event.account, 0)
                 if ended:
-                    owed[self.created.owner] = owed.get(self.created.owner, 0) + forfeited
-                owed[event.accuser] = owed.get(event.accuser, 0) + event.bounty
+                    owed[owner] += forfeited
+                if event.coin == coin:
+                    owed[event.accuser] += event.bounty
                 yield Conviction(
-                    event.round, event.account, event.accuser, event.offence, event.stake, forfeited, ended
+                    event.round,
+                    event.account,
+                    event.accuser,
+                    event.offence,
+                    event.coin,
+                    event.stake,
+                    forfeited,
+                    ended,
                 )
 
     def _node_rewards(self, record: _RoundRecord) -> Iterator[Reward]:
         valid = record.attested[0].valid
         pot, count = self.split.nodes // self.split.rounds, valid.bit_count()
-        for index, node in enumerate(self.created.committee):
+        for index, node in enumerate(self.committee):
             if valid >> index & 1:
                 yield Reward(record.started.round, node, AccountRole.NODE, pot, 0, 1, count)
 
@@ -410,10 +466,14 @@ def explain(events: Sequence[Event]) -> Settlement:
     return Settlement(
         job=job.created.job,
         owner=job.created.owner,
+        coin=job.created.coin,
         fee=job.created.fee,
+        draw_fee=job.created.draw_fee,
+        committee=job.committee,
         split=job.split,
         rounds=rounds,
         best=job.best,
+        improvement_paid=job.improvement_paid,
         convictions=tuple(job.convictions(events, rounds)),
         status=ended[0].status if ended else None,
     )

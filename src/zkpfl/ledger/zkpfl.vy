@@ -19,9 +19,10 @@ interface Bank:
     ) -> (DynArray[address, 10], bytes32): nonpayable
     def bind(account: address, least: uint256) -> uint256: nonpayable
     def credit(
-        job: uint256, accounts: DynArray[address, 266], amounts: DynArray[uint256, 266]
+        job: uint256, accounts: DynArray[address, 16], amounts: DynArray[uint256, 16]
     ): nonpayable
-    def settle(job: uint256, owner: address, members: DynArray[address, 266]) -> uint256: nonpayable
+    def release(accounts: DynArray[address, 16]): nonpayable
+    def settle(job: uint256, owner: address) -> uint256: nonpayable
     def fine(job: uint256, node: address, receiver: address) -> (uint256, uint256, uint256): nonpayable
     def confiscate(
         job: uint256, account: address, accuser: address, owner: address
@@ -36,9 +37,7 @@ interface Rules:
         reports: DynArray[uint256, 10], reported: uint256, threshold: uint256
     ) -> (uint256, uint256): view
     def pots(closing: Closing) -> (uint256, uint256, uint256, uint256): view
-    def weighted_median(
-        accuracies: DynArray[uint256, 256], stakes: DynArray[uint256, 256]
-    ) -> uint256: view
+    def weighted_median(scores: DynArray[uint256, 256]) -> uint256: view
 
 interface BlsVerifier:
     def verify_attestation(
@@ -74,7 +73,7 @@ TRAINING: constant(uint256) = 2
 
 MAX_TRAINERS: constant(uint256) = 256
 MAX_NODES: constant(uint256) = 10
-MAX_MEMBERS: constant(uint256) = 266
+BATCH: constant(uint256) = 16  # accounts in one call of the bank: longer lists cost every caller memory
 MAX_FAILURES: constant(uint256) = 3
 READABLE_BLOCKS: constant(uint256) = 256  # so long the hash of a block can be read
 MILLION: constant(uint256) = 10**6
@@ -103,7 +102,7 @@ struct Terms:
     node_stake: uint256
     trainer_stake: uint256
 
-struct Head:  # 168 bits
+struct Head:  # 178 bits
     status: uint256
     current_round: uint256
     trainers: uint256
@@ -114,6 +113,7 @@ struct Head:  # 168 bits
     slices_opened: uint256
     absent_nodes: uint256
     ended: uint256
+    convicted_nodes: uint256
 
 struct Stage:  # 197 bits
     kind: uint256
@@ -182,7 +182,7 @@ struct Round:
     slice_opened: bool
     scored: uint256
     revealed: uint256
-    checkpoint: bytes32  # the one with most stake behind it so far; final when the round is closed
+    checkpoint: bytes32  # final when the round is closed
     accuracy: uint256
 
 struct Closing:
@@ -355,8 +355,8 @@ _heads: HashMap[uint256, uint256]
 _deals: HashMap[uint256, Deal]
 _terms: HashMap[uint256, Terms]
 _committee: HashMap[uint256, DynArray[address, MAX_NODES]]
-_trainers: HashMap[uint256, DynArray[address, MAX_TRAINERS]]
-_stakes: HashMap[uint256, HashMap[uint256, uint256]]  # what those of the trainers were worth when they joined
+_trainers: HashMap[uint256, HashMap[uint256, uint256]]  # account ‖ worth of its stake when it joined, 96 bits
+_convicted_trainers: HashMap[uint256, uint256]
 _node_number: HashMap[uint256, HashMap[address, uint256]]  # 1 + index in the committee; 0 for convicts
 _trainer_number: HashMap[uint256, HashMap[address, uint256]]  # 1 + index among the trainers; 0 for convicts
 _stages: HashMap[uint256, HashMap[uint256, uint256]]
@@ -367,8 +367,9 @@ _accepted: HashMap[uint256, HashMap[uint256, uint256]]
 _posts: HashMap[uint256, HashMap[uint256, bytes32]]  # hash of what was posted, in its order
 _aggregate_roots: HashMap[uint256, HashMap[uint256, bytes32]]
 _scores: HashMap[uint256, HashMap[uint256, HashMap[uint256, uint256]]]  # commitments, then see `_packed_score`
-_support: HashMap[uint256, HashMap[uint256, HashMap[bytes32, uint256]]]
-_leaders: HashMap[uint256, HashMap[uint256, bytes32]]  # the checkpoint with most stake behind it
+_checkpoints: HashMap[uint256, HashMap[uint256, bytes32]]  # the first that was revealed; of a closed round, its own
+_support: HashMap[uint256, HashMap[uint256, HashMap[bytes32, uint256]]]  # stake behind each of the others
+_rivals: HashMap[uint256, HashMap[uint256, bytes32]]  # of the others, the one with most stake behind it
 
 
 @deploy
@@ -559,7 +560,11 @@ def attest(
     self._require(self._count(valid) >= threshold, "too_few_valid")
     self._require(signers >> head.nodes == 0, "unknown_signer")
     self._require(self._count(signers) >= threshold, "too_few_signers")
-    self._require_keys(job, head.nodes, keys)
+    self._require(len(keys) == 256 * head.nodes, "wrong_keys")
+    found: bytes32 = empty(bytes32)
+    for j: uint256 in range(head.nodes, bound=MAX_NODES):
+        found = keccak256(concat(found, keccak256(slice(keys, 256 * j, 256))))
+    self._require(found == self._deals[job].keys, "wrong_keys")
     digest: bytes32 = self._attestation_digest(job, round, aggregate_root, valid)
     self._require(staticcall VERIFIER.verify_attestation(digest, signature, keys, signers), "bad_signature")
     self._aggregate_roots[job][round] = aggregate_root
@@ -627,7 +632,7 @@ def reveal(job: uint256, round: uint256, checkpoint: bytes32, accuracy: uint256,
     self._require(convert(commitment, uint256) & ~REVEALED == kept, "wrong_opening")
     self._require(checkpoint != empty(bytes32), "empty_checkpoint")
     self._require(accuracy <= MILLION, "accuracy_out_of_range")
-    stake: uint256 = self._stakes[job][index]
+    stake: uint256 = self._stake(job, index)
     self._scores[job][round][index] = self._packed_score(checkpoint, accuracy)
     self._support_checkpoint(job, round, checkpoint, stake)
     stage.revealed += 1
@@ -677,7 +682,7 @@ def job(job: uint256) -> (
         ),
         self._terms[job],
         self._committee[job],
-        self._trainers[job],
+        self._all_trainers(job, head),
         self._round(job, head.current_round),
     )
 
@@ -769,9 +774,8 @@ def _draw(job: uint256, head: Head):
 def _join(job: uint256, head: Head):
     index: uint256 = head.trainers
     stake: uint256 = extcall BANK.bind(msg.sender, self._terms[job].trainer_stake)
-    self._trainers[job].append(msg.sender)
+    self._trainers[job][index] = (convert(msg.sender, uint256) << 96) | stake
     self._trainer_number[job][msg.sender] = index + 1
-    self._stakes[job][index] = stake
     log Joined(job=job, trainer=msg.sender, index=index, stake=stake)
     joined: Head = head
     joined.trainers += 1
@@ -797,19 +801,34 @@ def _end_job(job: uint256, head: Head, status: uint256):
     ended.status = status
     ended.ended = block.timestamp
     self._store_head(job, ended)
-    members: DynArray[address, MAX_MEMBERS] = []
-    for node: address in self._committee[job]:
-        members.append(node)
-    for i: uint256 in range(head.trainers, bound=MAX_TRAINERS):
-        members.append(self._trainers[job][i])
-    refund: uint256 = extcall BANK.settle(job, self._deals[job].owner, members)
+    self._release_members(job, head)
+    refund: uint256 = extcall BANK.settle(job, self._deals[job].owner)
     log JobEnded(job=job, status=status, refund=refund)
 
 
 @internal
+def _release_members(job: uint256, head: Head):
+    batch: DynArray[address, BATCH] = []
+    for node: address in self._committee[job]:
+        batch.append(node)
+    for i: uint256 in range(head.trainers, bound=MAX_TRAINERS):
+        if len(batch) == BATCH:
+            extcall BANK.release(batch)
+            batch = []
+        batch.append(self._trainer(job, i))
+    extcall BANK.release(batch)
+
+
+@internal
 def _convict(job: uint256, round: uint256, account: address, accuser: address, offence: uint256):
-    self._node_number[job][account] = 0
-    self._trainer_number[job][account] = 0
+    if self._node_number[job][account] != 0:
+        head: Head = self._head(job)
+        head.convicted_nodes |= 1 << (self._node_number[job][account] - 1)
+        self._store_head(job, head)
+        self._node_number[job][account] = 0
+    if self._trainer_number[job][account] != 0:
+        self._convicted_trainers[job] |= 1 << (self._trainer_number[job][account] - 1)
+        self._trainer_number[job][account] = 0
     coin: uint256 = 0
     stake: uint256 = 0
     forfeited: uint256 = 0
@@ -977,16 +996,6 @@ def _slash(job: uint256, head: Head, nodes: uint256):
 
 @internal
 @view
-def _require_keys(job: uint256, nodes: uint256, keys: Bytes[2560]):
-    self._require(len(keys) == 256 * nodes, "wrong_keys")
-    chain_: bytes32 = empty(bytes32)
-    for j: uint256 in range(nodes, bound=MAX_NODES):
-        chain_ = keccak256(concat(chain_, keccak256(slice(keys, 256 * j, 256))))
-    self._require(chain_ == self._deals[job].keys, "wrong_keys")
-
-
-@internal
-@view
 def _attestation_digest(job: uint256, round: uint256, aggregate_root: bytes32, valid: uint256) -> bytes32:
     return keccak256(
         abi_encode(
@@ -1038,15 +1047,23 @@ def _packed_score(checkpoint: bytes32, accuracy: uint256) -> uint256:
 
 @internal
 def _support_checkpoint(job: uint256, round: uint256, checkpoint: bytes32, stake: uint256):
+    first: bytes32 = self._checkpoints[job][round]
+    if first == empty(bytes32):
+        self._checkpoints[job][round] = checkpoint
+    if first == empty(bytes32) or first == checkpoint:
+        return  # the stake behind the first is summed when the round closes: most often there is no other
     support: uint256 = self._support[job][round][checkpoint] + stake
     self._support[job][round][checkpoint] = support
-    leader: bytes32 = self._leaders[job][round]
-    if checkpoint == leader:
-        return
-    most: uint256 = self._support[job][round][leader]
-    lower: bool = convert(checkpoint, uint256) < convert(leader, uint256)
-    if support > most or (support == most and lower):
-        self._leaders[job][round] = checkpoint
+    rival: bytes32 = self._rivals[job][round]
+    if checkpoint != rival and self._leads(checkpoint, support, rival, self._support[job][round][rival]):
+        self._rivals[job][round] = checkpoint
+
+
+@internal
+@pure
+def _leads(checkpoint: bytes32, support: uint256, other: bytes32, others: uint256) -> bool:
+    lower: bool = convert(checkpoint, uint256) < convert(other, uint256)
+    return support > others or (support == others and lower)
 
 
 @internal
@@ -1056,8 +1073,8 @@ def _close_round(job: uint256, head: Head, stage: Stage):
     closed.phase = CLOSED
     checkpoint: bytes32 = empty(bytes32)
     if stage.revealed != 0:
-        checkpoint = self._leaders[job][round]
-        closed.accuracy = self._median(job, head, checkpoint)
+        checkpoint, closed.accuracy = self._verdict(job, head)
+        self._checkpoints[job][round] = checkpoint
         self._deals[job].checkpoint = checkpoint
     self._store_stage(job, round, closed)
     best: uint256 = self._deals[job].best
@@ -1083,19 +1100,41 @@ def _close_round(job: uint256, head: Head, stage: Stage):
 
 @internal
 @view
-def _median(job: uint256, head: Head, checkpoint: bytes32) -> uint256:
+def _verdict(job: uint256, head: Head) -> (bytes32, uint256):
+    """
+    @notice The checkpoint with most stake behind it, the lower among equals, and the median of its accuracies.
+    """
     round: uint256 = head.current_round
-    leader: uint256 = self._packed_score(checkpoint, 0)
-    accepted: uint256 = self._accepted[job][round]
-    accuracies: DynArray[uint256, MAX_TRAINERS] = []
-    stakes: DynArray[uint256, MAX_TRAINERS] = []
+    first: bytes32 = self._checkpoints[job][round]
+    rival: bytes32 = self._rivals[job][round]
+    support: uint256 = 0
+    scores: DynArray[uint256, MAX_TRAINERS] = []
+    support, scores = self._scores_of(job, head, first)
+    if rival != empty(bytes32) and self._leads(rival, self._support[job][round][rival], first, support):
+        first = rival
+        support, scores = self._scores_of(job, head, rival)
+    return first, staticcall RULES.weighted_median(scores)
+
+
+@internal
+@view
+def _scores_of(
+    job: uint256, head: Head, checkpoint: bytes32
+) -> (uint256, DynArray[uint256, MAX_TRAINERS]):
+    """
+    @notice The stake behind a checkpoint, and `stake ‖ accuracy` of each who scored it.
+    """
+    accepted: uint256 = self._accepted[job][head.current_round]
+    packed: uint256 = self._packed_score(checkpoint, 0)
+    support: uint256 = 0
+    scores: DynArray[uint256, MAX_TRAINERS] = []
     for i: uint256 in range(head.trainers, bound=MAX_TRAINERS):
         if accepted & (1 << i) != 0:
-            accuracy: uint256 = self._scores[job][round][i] ^ leader
+            accuracy: uint256 = self._scores[job][head.current_round][i] ^ packed
             if accuracy <= MILLION:
-                accuracies.append(accuracy)
-                stakes.append(self._stakes[job][i])
-    return staticcall RULES.weighted_median(accuracies, stakes)
+                support += self._stake(job, i)
+                scores.append((self._stake(job, i) << 20) | accuracy)
+    return support, scores
 
 
 # Rewards (§9.5)
@@ -1106,30 +1145,52 @@ def _reward(job: uint256, head: Head, stage: Stage):
     node_pot: uint256 = 0
     trainer_pot: uint256 = 0
     node_pot, trainer_pot = self._pots(job, head, stage)
-    accounts: DynArray[address, MAX_MEMBERS] = []
-    amounts: DynArray[uint256, MAX_MEMBERS] = []
-    count: uint256 = self._count(stage.valid)
+    self._reward_nodes(job, head, stage.valid, node_pot)
+    self._reward_trainers(job, head, trainer_pot)
+
+
+@internal
+def _reward_nodes(job: uint256, head: Head, valid: uint256, pot: uint256):
+    count: uint256 = self._count(valid)
+    accounts: DynArray[address, BATCH] = []
+    amounts: DynArray[uint256, BATCH] = []
     for j: uint256 in range(head.nodes, bound=MAX_NODES):
-        if stage.valid & (1 << j) != 0:
+        if valid & (1 << j) != 0:
             node: address = self._committee[job][j]
-            earned: uint256 = node_pot // count if self._node_number[job][node] != 0 else 0
-            self._tell(job, head.current_round, node, NODE, earned, ONE, ONE)
+            # a convict earns nothing
+            amount: uint256 = pot // count if head.convicted_nodes & (1 << j) == 0 else 0
+            self._tell(job, head.current_round, node, NODE, amount, ONE, ONE)
             accounts.append(node)
-            amounts.append(earned)
-    times: uint256[MAX_TRAINERS] = empty(uint256[MAX_TRAINERS])
-    weights: uint256[MAX_TRAINERS] = empty(uint256[MAX_TRAINERS])
+            amounts.append(amount)
+    extcall BANK.credit(job, accounts, amounts)
+
+
+@internal
+def _reward_trainers(job: uint256, head: Head, pot: uint256):
+    round: uint256 = head.current_round
+    accepted: uint256 = self._accepted[job][round]
+    convicted: uint256 = self._convicted_trainers[job]
     total: uint256 = 0
-    times, weights, total = self._shares(job, head)
     for i: uint256 in range(head.trainers, bound=MAX_TRAINERS):
-        if times[i] != 0:
-            trainer: address = self._trainers[job][i]
-            earned: uint256 = 0  # a convict earns nothing
-            if self._trainer_number[job][trainer] != 0:
-                earned = trainer_pot * weights[i] // total
-            factor: uint256 = self._accuracy_factor(job, head.current_round, i)
-            self._tell(job, head.current_round, trainer, TRAINER, earned, times[i], factor)
-            accounts.append(trainer)
-            amounts.append(earned)
+        if accepted & (1 << i) != 0:
+            total += self._weight(job, round, i)
+    accounts: DynArray[address, BATCH] = []
+    amounts: DynArray[uint256, BATCH] = []
+    for i: uint256 in range(head.trainers, bound=MAX_TRAINERS):
+        if accepted & (1 << i) == 0:
+            continue
+        trainer: address = self._trainer(job, i)
+        amount: uint256 = 0
+        if convicted & (1 << i) == 0:
+            amount = pot * self._weight(job, round, i) // total
+        time_factor: uint256 = self._time_factor(job, round, i)
+        self._tell(job, round, trainer, TRAINER, amount, time_factor, self._accuracy_factor(job, round, i))
+        if len(accounts) == BATCH:
+            extcall BANK.credit(job, accounts, amounts)
+            accounts = []
+            amounts = []
+        accounts.append(trainer)
+        amounts.append(amount)
     extcall BANK.credit(job, accounts, amounts)
 
 
@@ -1165,23 +1226,17 @@ def _pots(job: uint256, head: Head, stage: Stage) -> (uint256, uint256):
 
 @internal
 @view
-def _shares(job: uint256, head: Head) -> (uint256[MAX_TRAINERS], uint256[MAX_TRAINERS], uint256):
-    """
-    @notice Time factors and weights of the trainers of the accepted set, 0 for others, and the sum of weights.
-    """
-    round: uint256 = head.current_round
-    accepted: uint256 = self._accepted[job][round]
-    times: uint256[MAX_TRAINERS] = empty(uint256[MAX_TRAINERS])
-    weights: uint256[MAX_TRAINERS] = empty(uint256[MAX_TRAINERS])
-    total: uint256 = 0
-    for i: uint256 in range(head.trainers, bound=MAX_TRAINERS):
-        if accepted & (1 << i) != 0:
-            elapsed: uint256 = self._submissions[job][round][i] & SPAN
-            times[i] = 11 * ONE // 10 - ONE * elapsed // (5 * SPAN)
-            # by stake, so that one who splits up, and its stake with it, gets no more
-            weights[i] = self._stakes[job][i] * times[i] * self._accuracy_factor(job, round, i) // ONE
-            total += weights[i]
-    return times, weights, total
+def _weight(job: uint256, round: uint256, index: uint256) -> uint256:
+    # by stake, so that one who splits up, and its stake with it, gets no more
+    factors: uint256 = self._time_factor(job, round, index) * self._accuracy_factor(job, round, index)
+    return self._stake(job, index) * factors // ONE
+
+
+@internal
+@view
+def _time_factor(job: uint256, round: uint256, index: uint256) -> uint256:
+    elapsed: uint256 = self._submissions[job][round][index] & SPAN
+    return 11 * ONE // 10 - ONE * elapsed // (5 * SPAN)
 
 
 @internal
@@ -1212,6 +1267,27 @@ def _accuracy_factor(job: uint256, round: uint256, index: uint256) -> uint256:
 
 
 # Who and when
+
+
+@internal
+@view
+def _trainer(job: uint256, index: uint256) -> address:
+    return convert(self._trainers[job][index] >> 96, address)
+
+
+@internal
+@view
+def _stake(job: uint256, index: uint256) -> uint256:
+    return self._trainers[job][index] & (2**96 - 1)
+
+
+@internal
+@view
+def _all_trainers(job: uint256, head: Head) -> DynArray[address, MAX_TRAINERS]:
+    found: DynArray[address, MAX_TRAINERS] = []
+    for i: uint256 in range(head.trainers, bound=MAX_TRAINERS):
+        found.append(self._trainer(job, i))
+    return found
 
 
 @internal
@@ -1270,6 +1346,7 @@ def _head(job: uint256) -> Head:
         slices_opened=(word >> 96) & (2**16 - 1),
         absent_nodes=(word >> 112) & (2**16 - 1),
         ended=(word >> 128) & (2**40 - 1),
+        convicted_nodes=word >> 168,
     )
 
 
@@ -1286,6 +1363,7 @@ def _store_head(job: uint256, head: Head):
         | (head.slices_opened << 96)
         | (head.absent_nodes << 112)
         | (head.ended << 128)
+        | (head.convicted_nodes << 168)
     )
 
 
@@ -1353,7 +1431,7 @@ def _round(job: uint256, round: uint256) -> Round:
         slice_opened=stage.slice_opened == 1,
         scored=stage.scored,
         revealed=stage.revealed,
-        checkpoint=self._leaders[job][round],
+        checkpoint=self._checkpoints[job][round],
         accuracy=stage.accuracy,
     )
 
