@@ -63,9 +63,9 @@ def test_a_stake_that_is_not_there_is_refused(world: World) -> None:
     poor = world.party(amount=1)
     with pytest.raises(NotAuthorized, match="500 MPC are needed"):
         poor.register_trainer(b"e" * 32, STAKE)
-    poor.token.approve(poor.contract, STAKE)
+    poor.token.approve(poor.bank, STAKE)
     with refused("insufficient_balance"):  # the contract says so too
-        poor._write(poor._functions.register_trainer(b"e" * 32, STAKE))
+        poor._write(poor._bank_functions.register_trainer(b"e" * 32, 0, STAKE))
 
 
 def test_an_empty_encryption_key_is_refused(world: World) -> None:
@@ -172,16 +172,16 @@ def test_who_unstakes_takes_no_new_job(world: World) -> None:
     trainer.unstake()
     with refused("unstaking"):
         trainer.join(job)
+    assert node.account in world.admin.nodes()
     node.unstake()
-    committee = [client.account for client in (*world.nodes[:2], node)]
-    with refused("unstaking"):
-        world.owner.create_job(world.terms(), committee)
+    assert node.account not in world.admin.nodes()
+    assert node.account not in world.state(world.create()).committee
 
 
 @pytest.mark.parametrize("size", [0, 255])
 def test_the_contract_itself_refuses_short_keys(world: World, size: int) -> None:
     client = world.party()
-    client.token.approve(client.contract, STAKE)
-    function = client._functions.register_node(bytes(size), bytes(128), b"e" * 32, "x", STAKE)
+    client.token.approve(client.bank, STAKE)
+    function = client._bank_functions.register_node(bytes(size), bytes(128), b"e" * 32, "x", 0, STAKE)
     with refused("key_length"):
         client.connection.transact(function)

@@ -30,13 +30,14 @@ PROBES = """
 @external
 def probe_scores(trainers: DynArray[address, 256], checkpoints: DynArray[bytes32, 256],
                  accuracies: DynArray[uint256, 256], stakes: DynArray[uint256, 256]) -> (bytes32, uint256):
-    self._trainers[0] = trainers
+    head: Head = empty(Head)
+    head.trainers = len(trainers)
+    self._accepted[0][0] = self._everyone(len(trainers))
     for i: uint256 in range(len(trainers), bound=256):
-        self._stakes[0][i] = stakes[i]
+        self._trainers[0][i] = (convert(trainers[i], uint256) << 96) | stakes[i]
         self._scores[0][0][i] = self._packed_score(checkpoints[i], accuracies[i])
-        self.round[0][0].scored |= 1 << i
         self._support_checkpoint(0, 0, checkpoints[i], stakes[i])
-    return self.round[0][0].checkpoint, self._median(0, 0)
+    return self._verdict(0, head)
 
 
 @external
@@ -45,7 +46,7 @@ def probe_count(members: uint256) -> uint256:
 """
 
 TERMS = JobTerms(
-    1, True, 900_000, 500_000, 2, 2, 4, Durations(*[1] * 6), 10**9, bytes(32), bytes(32), 0, 0, 0
+    1, True, 900_000, 500_000, 2, 2, 4, Durations(*[1] * 7), 10**9, bytes(32), bytes(32), 0, 0, 1, 1, bytes(32), 1, 1
 )
 SLOW = settings(deadline=None, derandomize=True, max_examples=100)
 
@@ -61,7 +62,7 @@ Probe = Callable[..., Any]
 def probe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Probe]:
     """Calls a function of the rules or a probe of the ledger's internals, which leaves no trace."""
     source = (Path(zkpfl.ledger.__file__).parent / "zkpfl.vy").read_text() + PROBES
-    options = Settings(evm_version="prague", optimize=OptimizationLevel.CODESIZE)
+    options = Settings(evm_version="prague", optimize=OptimizationLevel.GAS)
     compiled = compile_code(source, output_formats=["abi", "bytecode"], settings=options)
     path = tmp_path_factory.mktemp("chain") / "chain.db"
     with (
@@ -71,9 +72,15 @@ def probe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Probe]:
     ):
         own = contracts.compiled("rules")
         rules = connection.deploy(own.abi, own.bytecode)
+        token = contracts.compiled("mpc_token")
+        mpc = connection.deploy(token.abi, token.bytecode, 1)
+        bank = contracts.compiled("bank")
+        ledger_address = Web3.to_checksum_address(connection.next_contract(after=1))
+        coins = [(Web3.to_checksum_address(mpc), address(-1), 0)]
+        held = connection.deploy(bank.abi, bank.bytecode, ledger_address, address(1), coins, 0, 0, 1, 1, 1, 0)
         code = bytes.fromhex(compiled["bytecode"].removeprefix("0x"))
-        parts = [address(0), Web3.to_checksum_address(rules), address(1), address(2)]
-        deployed = connection.deploy(compiled["abi"], code, *parts, 0, 0, 1, 1, 1)
+        parts = [Web3.to_checksum_address(held), Web3.to_checksum_address(rules), address(1), address(2)]
+        deployed = connection.deploy(compiled["abi"], code, *parts, 0)
         functions = connection.contract(compiled["abi"], deployed).functions
         pure = connection.contract(own.abi, rules).functions
 
@@ -179,23 +186,52 @@ def test_checkpoint_and_median_are_those_of_brute_force(
 @given(
     fee=st.integers(1, 2**96 - 1),
     rounds=st.integers(0, 1000),
+    slices=st.integers(0, 1000),
     records=st.sampled_from([0, 99, 100, 101, 5000, 2**64 - 1]),
     numbers=st.lists(st.integers(0, 10**6), min_size=4, max_size=4),
+    paid=st.sampled_from([0, 1]) | st.integers(0, 10**6),
+    due=st.booleans(),
+    opened=st.booleans(),
 )
 def test_pots_are_those_of_the_twin(
-    probe: Probe, fee: int, rounds: int, records: int, numbers: list[int]
+    probe: Probe,
+    fee: int,
+    rounds: int,
+    slices: int,
+    records: int,
+    numbers: list[int],
+    paid: int,
+    due: bool,
+    opened: bool,
 ) -> None:
     baseline, target, best = sorted(numbers[:3])
     target += target == baseline
-    accuracies = [baseline, target, max(best, baseline), numbers[3]]
-    made = replace(TERMS, training_rounds=rounds, test_records=records, baseline=baseline, target=target)
-    split, bound = FeeSplit.of(fee, made), lower_bound(numbers[3], records)
+    best, slices = max(best, baseline), min(slices, rounds)
+    due, opened = due and slices > 0, opened and slices > 0
+    made = replace(
+        TERMS,
+        training_rounds=rounds,
+        slices=slices,
+        slice_records=records,
+        baseline=baseline,
+        target=target,
+    )
+    split, bound = FeeSplit.of(fee, made), lower_bound(numbers[3], records) if opened else 0
+    already = split.improvement * paid // 10**6
+    pot = split.improvement_pot(made, best, bound)
+    if due and not opened:
+        pot = split.unopened_pot(made)
+    pot = min(pot, split.improvement - already)
     expected = (
         split.nodes // split.rounds,
-        split.flat // split.rounds + split.improvement_pot(made, accuracies[2], bound),
-        max(accuracies[2], bound),
+        split.flat // split.rounds + pot,
+        max(best, bound),
+        already + pot,
     )
-    assert tuple(probe("pots", fee, rounds, True, records, accuracies)) == expected
+    closing = (
+        fee, rounds, True, slices, records, baseline, target, best, already, numbers[3], due, opened
+    )  # fmt: skip
+    assert tuple(probe("pots", closing)) == expected
 
 
 def _reached(scores: list[tuple[int, int]], limit: int) -> int:

@@ -8,26 +8,31 @@ from typing import Any
 import pytest
 from tests.ledger.world import FEE, MANIFEST, PHASE_S, STAKE, World, refused
 
+from zkpfl.errors import InvalidParameter
 from zkpfl.ledger.client import MPC, JobStatus, Phase
-from zkpfl.ledger.events import Claimed, JobCreated, JobEnded, Joined, KeyGranted, RoundStarted
+from zkpfl.ledger.events import Claimed, CommitteeDrawn, JobCreated, JobEnded, Joined, KeyGranted, RoundStarted
 
 
 def test_a_job_shows_its_terms(world: World) -> None:
     terms = world.terms(statistics=True)
-    committee = [node.account for node in world.nodes[:3]]
     before = world.held()
-    number = world.owner.create_job(terms, committee, 150 * MPC)
+    number = world.owner.create_job(terms, 3, 150 * MPC)
     job = world.state(number)
     assert job.terms == terms
-    assert job.committee == tuple(committee)
-    assert (job.owner, job.fee, job.escrow) == (world.owner.account, 150 * MPC, 150 * MPC)
-    assert (job.status, job.phase, job.current_round) == (JobStatus.RECRUITING, Phase.NONE, 0)
-    assert job.phase_deadline == job.join_deadline
+    assert (job.owner, job.coin, job.fee, job.escrow) == (world.owner.account, 0, 150 * MPC, 150 * MPC)
+    assert (job.status, job.phase, job.current_round) == (JobStatus.DRAWING, Phase.NONE, 0)
+    assert (job.committee, job.join_deadline) == ((), 0)
     assert (job.best, job.checkpoint, job.trainers) == (500_000, None, ())
-    assert world.held() - before == 150 * MPC
+    assert (job.slices_opened, job.slice_key) == (0, terms.slice_anchor)
+    assert world.held() - before == 160 * MPC  # with the draw fee
     (created,) = world.admin.events(number)
     assert isinstance(created, JobCreated)
-    assert (created.terms, created.committee, created.fee) == (terms, tuple(committee), 150 * MPC)
+    assert (created.terms, created.nodes, created.fee) == (terms, 3, 150 * MPC)
+    assert (created.worth, created.draw_fee) == (150 * MPC, 10 * MPC)
+    world.draw(number)
+    drawn = world.state(number)
+    assert (drawn.status, len(drawn.committee)) == (JobStatus.RECRUITING, 3)
+    assert drawn.phase_deadline == drawn.join_deadline
 
 
 OUT_OF_RANGE: list[tuple[str, dict[int, Any]]] = [
@@ -40,10 +45,15 @@ OUT_OF_RANGE: list[tuple[str, dict[int, Any]]] = [
     ("quorum_out_of_range", {5: 1}),
     ("quorum_out_of_range", {5: 5}),
     ("max_trainers_out_of_range", {6: 257}),
-    ("duration_out_of_range", {7: (PHASE_S, PHASE_S, 0, PHASE_S, PHASE_S, PHASE_S)}),
-    ("duration_out_of_range", {7: (PHASE_S, 30 * 86400 + 1, 1, PHASE_S, PHASE_S, PHASE_S)}),
+    ("duration_out_of_range", {7: (PHASE_S, PHASE_S, 0, PHASE_S, PHASE_S, PHASE_S, PHASE_S)}),
+    ("duration_out_of_range", {7: (PHASE_S, 30 * 86400 + 1, 1, PHASE_S, PHASE_S, PHASE_S, PHASE_S)}),
     ("deadline_out_of_range", {8: 1}),
     ("deadline_out_of_range", {8: 1 << 60}),
+    ("slices_out_of_range", {13: 3}),
+    ("records_out_of_range", {14: 1 << 64}),
+    ("stake_out_of_range", {16: 1 << 96}),
+    ("stake_below_value_at_risk", {16: FEE // 2 - 1}),
+    ("stake_below_value_at_risk", {17: FEE // 2 - 1}),
 ]
 
 
@@ -52,42 +62,23 @@ def test_the_contract_checks_terms_itself(world: World, reason: str, changes: di
     values = [*astuple(world.terms())]
     for index, value in changes.items():
         values[index] = value
-    committee = [node.connection.address for node in world.nodes[:3]]
+    world.owner._approve(0, 2 * FEE)
     with refused(reason):
-        world.owner.connection.call(world.owner._functions.create_job(tuple(values), committee, FEE))
+        world.owner._write(world.owner._functions.create_job(tuple(values), 3, 0, FEE))
 
 
 @pytest.mark.parametrize("fee", [0, FEE - 1, 1 << 96])
 def test_the_contract_checks_the_fee_itself(world: World, fee: int) -> None:
-    committee = [node.connection.address for node in world.nodes[:3]]
-    function = world.owner._functions.create_job(astuple(world.terms()), committee, fee)
+    function = world.owner._functions.create_job(astuple(world.terms()), 3, 0, fee)
     with refused("fee_out_of_range"):
         world.owner.connection.call(function)
 
 
-def test_a_committee_is_of_distinct_registered_nodes(world: World) -> None:
-    nodes = [node.account for node in world.nodes]
-    with refused("duplicate_node"):
-        world.owner.create_job(world.terms(), [nodes[0], nodes[1], nodes[0]])
-    for stranger in (world.trainers[0].account, world.owner.account, bytes(20)):
-        with refused("not_a_node"):
-            world.owner.create_job(world.terms(), [nodes[0], nodes[1], stranger])
-
-
-def test_a_node_slashed_below_the_minimum_gets_no_new_job(world: World) -> None:
-    world.nodes.insert(0, world.register_node(stake=STAKE))
-    job = world.to_aggregate()
-    world.aggregate(job, [2, 3])
-    world.pass_deadline(job)
-    with refused("stake_out_of_range"):
-        world.create()
-    world.nodes.pop(0)
-
 
 def test_an_owner_is_no_trainer_of_its_own_job(world: World) -> None:
     owner = world.trainers[0]
-    committee = [node.account for node in world.nodes[:3]]
-    job = owner.create_job(world.terms(), committee, FEE)
+    job = owner.create_job(world.terms(), 3, FEE)
+    world.draw(job)
     with refused("own_job"):
         owner.join(job)
     world.trainers[1].join(job)
@@ -96,7 +87,7 @@ def test_an_owner_is_no_trainer_of_its_own_job(world: World) -> None:
 
 def test_joining_is_for_trainers_once_and_in_time(world: World) -> None:
     job = world.create()
-    for stranger in (world.owner, world.nodes[0]):
+    for stranger in (world.party(), world.nodes[0]):
         with refused("not_a_trainer"):
             stranger.join(job)
     world.trainers[0].join(job)
@@ -116,7 +107,7 @@ def test_the_last_place_starts_the_first_round(world: World) -> None:
     assert (state.status, state.phase, state.current_round) == (JobStatus.RUNNING, Phase.COLLECT, 1)
     assert state.phase_deadline == world.round(job).collect_deadline
     kinds = [type(event) for event in world.admin.events(job)]
-    assert kinds == [JobCreated, Joined, Joined, Joined, RoundStarted]
+    assert kinds == [JobCreated, CommitteeDrawn, Joined, Joined, Joined, RoundStarted]
     with refused("not_recruiting"):
         world.trainers[3].join(job)
 
@@ -186,9 +177,9 @@ def test_the_owner_grants_keys_to_those_who_joined(world: World) -> None:
 
 def test_a_job_that_does_not_exist_refuses_everything(world: World) -> None:
     job = world.admin.job_count() + 1
-    with refused("not_recruiting"):
+    with refused("unknown_job"):
         world.trainers[0].join(job)
-    with refused("nothing_to_do"):
+    with refused("unknown_job"):
         world.admin.advance(job)
     with refused("not_owner"):
         world.owner.cancel_job(job)
@@ -196,5 +187,7 @@ def test_a_job_that_does_not_exist_refuses_everything(world: World) -> None:
         world.owner.claim(job)
     with refused("not_joined"):
         world.trainers[0].submit(job, 1, MANIFEST, MANIFEST)
-    with refused("job_not_running"):
-        world.admin.attest(job, 1, MANIFEST, 3, 3, bytes(128))
+    with refused("unknown_job"):
+        world.admin._write(world.admin._functions.attest(job, 1, MANIFEST, 3, 3, bytes(128), b""))
+    with pytest.raises(InvalidParameter, match="there is no job"):
+        world.admin.job(job)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from tests.ledger.conftest import CHAIN_ID
 from tests.ledger.world import (
     AGGREGATE,
     CHECKPOINT,
@@ -11,6 +12,7 @@ from tests.ledger.world import (
     NODE_STAKE,
     PHASE_S,
     ROOT,
+    SALT,
     STAKE,
     World,
     refused,
@@ -18,8 +20,10 @@ from tests.ledger.world import (
 from web3.exceptions import Web3Exception
 
 from zkpfl.crypto.bls import signature_to_ledger
+from zkpfl.crypto.transcript import Context
 from zkpfl.ledger.client import Durations, JobStatus, Phase, RoundKind
 from zkpfl.ledger.events import RoundFailed, Slashed
+from zkpfl.ledger.rules import score_commitment
 
 
 def reason_of_failure(world: World, job: int) -> str:
@@ -176,7 +180,8 @@ def test_a_member_that_does_not_deliver_is_slashed(world: World) -> None:
     world.pass_deadline(job)
     assert world.round(job).phase is Phase.ATTEST
     assert [node_stake(world, index) for index in range(3)] == [stakes[0], stakes[1] * 9 // 10, stakes[2]]
-    assert world.state(job).escrow == FEE + stakes[1] // 10
+    assert world.state(job).escrow == FEE
+    assert world.admin.owed(job, world.owner.account) == stakes[1] // 10
     (slashed,) = [event for event in world.admin.events(job) if isinstance(event, Slashed)]
     assert (slashed.node, slashed.stake, slashed.amount) == (
         world.nodes[1].account,
@@ -295,7 +300,8 @@ def test_a_possession_proof_is_no_attestation(world: World) -> None:
 def test_a_starved_call_does_not_look_like_a_bad_signature(world: World) -> None:
     job = world.to_attest()
     signature = world.signature(job, 0b111, [1, 2])
-    function = world.admin._functions.attest(job, 1, AGGREGATE, 0b111, 0b011, signature)
+    keys = world.admin.committee_keys(job)
+    function = world.admin._functions.attest(job, 1, AGGREGATE, 0b111, 0b011, signature, keys)
     seen = set()
     for gas in range(80_000, 480_000, 16_000):
         try:
@@ -323,17 +329,62 @@ def test_trainers_of_the_accepted_set_score_once(world: World) -> None:
     world.aggregate(job)
     world.attest(job)
     with refused("not_accepted"):
-        world.trainers[2].score(job, 1, CHECKPOINT, 1)
+        world.commit(job, 2, 1)
     with refused("not_joined"):
-        world.trainers[3].score(job, 1, CHECKPOINT, 1)
-    with refused("empty_checkpoint"):
-        world.trainers[0].score(job, 1, bytes(32), 1)
-    world.score(job, {0: 600_000})
+        world.commit(job, 3, 1)
+    with refused("empty_commitment"):
+        world.trainers[0].score(job, 1, bytes(32))
+    world.commit(job, 0, 1, checkpoint=bytes(32))
     with refused("already_scored"):
-        world.trainers[0].score(job, 1, CHECKPOINT, 1)
-    function = world.trainers[1]._functions.score(job, 1, CHECKPOINT, 1_000_001)
+        world.commit(job, 0, 600_000)
+    with refused("wrong_phase"):
+        world.trainers[0].reveal(job, 1, bytes(32), 1, SALT)
+    world.commit(job, 1, 1_000_001)
+    with refused("wrong_phase"):
+        world.commit(job, 1, 1)
+    with refused("empty_checkpoint"):
+        world.trainers[0].reveal(job, 1, bytes(32), 1, SALT)
+    function = world.trainers[1]._functions.reveal(job, 1, CHECKPOINT, 1_000_001, SALT)
     with refused("accuracy_out_of_range"):
         world.trainers[1].connection.transact(function)
+    with refused("not_joined"):
+        world.trainers[3].reveal(job, 1, CHECKPOINT, 1, SALT)
+    with refused("not_committed"):
+        world.trainers[2].reveal(job, 1, CHECKPOINT, 1, SALT)
+
+
+def test_a_score_is_what_was_committed_to_by_whom_in_this_round(world: World) -> None:
+    job = world.to_score()
+    copied = score_commitment(
+        Context(CHAIN_ID, world.admin.contract, job, 1), world.trainers[0].account, CHECKPOINT, 600_000, SALT
+    )
+    world.commit(job, 0, 600_000)
+    world.trainers[1].score(job, 1, copied)  # a copycat learns nothing, and cannot open it
+    world.commit(job, 2, 610_000)
+    assert world.round(job).phase is Phase.REVEAL
+    world.trainers[0].reveal(job, 1, CHECKPOINT, 600_000, SALT)
+    with refused("already_revealed"):
+        world.trainers[0].reveal(job, 1, CHECKPOINT, 600_000, SALT)
+    with refused("wrong_opening"):
+        world.trainers[1].reveal(job, 1, CHECKPOINT, 600_000, SALT)
+    for changed in ((ROOT, 610_000, SALT), (CHECKPOINT, 610_001, SALT), (CHECKPOINT, 610_000, ROOT)):
+        with refused("wrong_opening"):
+            world.trainers[2].reveal(job, 1, *changed)
+    world.trainers[2].reveal(job, 1, CHECKPOINT, 610_000, SALT)
+    assert world.round(job).phase is Phase.REVEAL  # one has not opened its commitment: the deadline decides
+    world.pass_deadline(job)
+    closed = world.admin.round(job, 1)
+    assert (closed.phase, closed.accuracy, closed.scored, closed.revealed) == (Phase.CLOSED, 600_000, 3, 2)
+
+
+def test_scores_that_nobody_reveals_count_as_none(world: World) -> None:
+    job = world.to_score()
+    for index in range(3):
+        world.commit(job, index, 600_000)
+    world.pass_deadline(job)
+    closed = world.admin.round(job, 1)
+    assert (closed.phase, closed.checkpoint, closed.accuracy) == (Phase.CLOSED, None, None)
+    assert world.state(job).best == 500_000
 
 
 def test_the_median_of_those_behind_the_leading_checkpoint_counts(world: World) -> None:
@@ -438,7 +489,7 @@ def test_the_deadline_of_the_job_cuts_the_phase_and_fails_the_job(world: World) 
     assert reason_of_failure(world, job) == "job_deadline"
 
 
-LONG_PHASES = Durations(PHASE_S, *[10 * PHASE_S] * 5)
+LONG_PHASES = Durations(PHASE_S, *[10 * PHASE_S] * 6)
 """Longer than the job of the tests below may take."""
 
 

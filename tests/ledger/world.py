@@ -16,6 +16,7 @@ from zkpfl.crypto.bls import (
     possession_digest,
     signature_to_ledger,
 )
+from zkpfl.crypto.merkle import keccak256
 from zkpfl.crypto.signatures import AccountKey
 from zkpfl.crypto.transcript import Context
 from zkpfl.errors import TransactionFailed
@@ -26,11 +27,14 @@ from zkpfl.ledger.client import (
     Job,
     JobTerms,
     LedgerClient,
+    Phase,
     Round,
+    RoundKind,
     deploy,
 )
 from zkpfl.ledger.connection import Connection
 from zkpfl.ledger.embedded import EmbeddedLedger
+from zkpfl.ledger.rules import score_commitment, slice_due, slice_keys
 from zkpfl.params import Layout
 
 UNBONDING_S = 500
@@ -42,7 +46,8 @@ FEE = 100 * MPC
 EXACT = 1 << 62
 """So many test records that an accuracy is its own lower bound."""
 LAYOUT = Layout(dimension=700, norm_bound=1000, value_bits=8, max_trainers=4, columns=256)
-BURNT = bytes(18) + b"\xde\xad"
+SLICE_SECRET = b"\x05" * 32
+SALT = b"\x06" * 32
 ROOT, MANIFEST, AGGREGATE, CHECKPOINT = (bytes([value]) * 32 for value in (1, 2, 3, 4))
 
 
@@ -83,6 +88,8 @@ class World:
         self.keys: dict[bytes, AccountKey] = {}
         self.admin = deploy(self.connect(), DeploymentTerms(unbonding_s=UNBONDING_S, challenge_s=CHALLENGE_S))
         self.bls: dict[bytes, BlsSecretKey] = {}
+        self.registered: dict[bytes, LedgerClient] = {}
+        self.pending: dict[int, list[tuple[int, bytes, int]]] = {}
         self.owner = self.party()
         self.nodes = [self.register_node() for _ in range(nodes)]
         self.trainers = [self.register_trainer() for _ in range(trainers)]
@@ -111,6 +118,7 @@ class World:
     def register_node(self, stake: int = NODE_STAKE) -> LedgerClient:
         client = self.party()
         self.bls[client.account] = BlsSecretKey.generate()
+        self.registered[client.account] = client
         self.enroll(client, stake)
         return client
 
@@ -138,9 +146,10 @@ class World:
         advance_time(self.url, seconds)
 
     def pass_deadline(self, job: int) -> None:
-        """Let the present phase run out and move the job on."""
+        """Let the present phase run out and move the job on; who has scored reveals."""
         self.wait(max(0, self.admin.job(job).phase_deadline - self.now()))
         self.admin.advance(job)
+        self.reveal(job)
 
     # A job
 
@@ -153,19 +162,35 @@ class World:
             threshold=2,
             quorum=2,
             max_trainers=4,
-            durations=Durations(*[PHASE_S] * 6),
+            durations=Durations(*[PHASE_S] * 7),
             deadline=self.now() + 100_000,
             manifest=MANIFEST,
             member_key=b"k" * 32,
             statistics_layout=LAYOUT.shape,
             training_layout=LAYOUT.shape,
-            test_records=EXACT,
+            slices=2,
+            slice_records=EXACT,
+            slice_anchor=bytes(32),
+            node_stake=STAKE,
+            trainer_stake=STAKE,
         )
-        return replace(terms, **changes)  # type: ignore[arg-type]
+        made = replace(terms, **({"slices": changes.get("training_rounds", 2)} | changes))  # type: ignore[arg-type]
+        return replace(made, slice_anchor=keccak256(self.slice_key(made, 1)) if made.slices else bytes(32))
+
+    def slice_key(self, terms: JobTerms, number: int) -> bytes:
+        return slice_keys(SLICE_SECRET, terms.slices)[number - 1]
 
     def create(self, nodes: int = 3, fee: int = FEE, **changes: object) -> int:
-        committee = [node.account for node in self.nodes[:nodes]]
-        return self.owner.create_job(self.terms(**changes), committee, fee)
+        """A job that recruits; the members of its committee are first among the nodes from now on, in order."""
+        job = self.owner.create_job(self.terms(**changes), nodes, fee)
+        self.draw(job)
+        return job
+
+    def draw(self, job: int) -> None:
+        self.admin.advance(job)
+        committee = self.state(job).committee
+        rest = [node for node in self.nodes if node.account not in committee]
+        self.nodes = [*(self.registered[account] for account in committee), *rest]
 
     def start(self, trainers: int = 3, **changes: object) -> int:
         """A job in Collect of its first round."""
@@ -212,7 +237,7 @@ class World:
             changes.get("accepted", round_.accepted),
             AGGREGATE,
             valid,
-            [(bytes([j]) * 32, MANIFEST) for j in range(1, 11) if valid >> (j - 1) & 1],
+            round_.posts,
         )
         signed = [self.bls[self.nodes[node - 1].account].sign(digest) for node in signers]
         return signature_to_ledger(aggregate_signatures(signed))
@@ -220,15 +245,23 @@ class World:
     def attest_root(self, job: int, root: bytes, signers: Iterable[int]) -> None:
         """Attest an aggregate root, true or not."""
         round_, chosen = self.round(job), list(signers)
-        posts = [(bytes([j]) * 32, MANIFEST) for j in range(1, 11) if round_.delivered >> (j - 1) & 1]
         context = Context(CHAIN_ID, self.admin.contract, job, round_.number)
-        digest = attestation_digest(context, round_.accepted, root, round_.delivered, posts)
+        digest = attestation_digest(context, round_.accepted, root, round_.delivered, round_.posts)
         signed = [self.bls[self.nodes[node - 1].account].sign(digest) for node in chosen]
         signature = signature_to_ledger(aggregate_signatures(signed))
         bitmap = sum(1 << (node - 1) for node in chosen)
         self.admin.attest(job, round_.number, root, round_.delivered, bitmap, signature)
 
+    def open_slice(self, job: int) -> None:
+        """Open the slice that is due, if one is."""
+        state, round_ = self.state(job), self.round(job)
+        due = slice_due(state.trained, state.slices_opened, state.terms)
+        if due and round_.kind is RoundKind.TRAINING and not round_.slice_opened:
+            key = self.slice_key(state.terms, state.slices_opened + 1)
+            self.owner.open_slice(job, round_.number, key)
+
     def attest(self, job: int, valid: int | None = None, signers: Iterable[int] = (1, 2)) -> None:
+        self.open_slice(job)
         round_ = self.round(job)
         chosen, claimed = list(signers), round_.delivered if valid is None else valid
         bitmap = sum(1 << (node - 1) for node in chosen)
@@ -239,10 +272,26 @@ class World:
         """Let an ended job's challenge window pass."""
         self.wait(max(0, self.admin.pays_at(self.state(job)) - self.now()))
 
+    def commit(
+        self, job: int, index: int, accuracy: int, checkpoint: bytes = CHECKPOINT, salt: bytes = SALT
+    ) -> None:
+        trainer, number = self.trainers[index], self.state(job).current_round
+        context = Context(CHAIN_ID, self.admin.contract, job, number)
+        commitment = score_commitment(context, trainer.account, checkpoint, accuracy, salt)
+        trainer.score(job, number, commitment)
+
     def score(self, job: int, accuracies: dict[int, int], checkpoint: bytes = CHECKPOINT) -> None:
-        number = self.state(job).current_round
+        """Commit to scores; once nobody is waited for any more, all are revealed."""
         for index, accuracy in accuracies.items():
-            self.trainers[index].score(job, number, checkpoint, accuracy)
+            self.commit(job, index, accuracy, checkpoint)
+            self.pending.setdefault(job, []).append((index, checkpoint, accuracy))
+        self.reveal(job)
+
+    def reveal(self, job: int) -> None:
+        if self.state(job).phase is Phase.REVEAL:
+            number = self.state(job).current_round
+            for index, checkpoint, accuracy in self.pending.pop(job, []):
+                self.trainers[index].reveal(job, number, checkpoint, accuracy, SALT)
 
     def to_check(self, **changes: object) -> int:
         job = self.start(**changes)
@@ -267,17 +316,17 @@ class World:
     # Money
 
     def burnt(self) -> int:
-        return self.admin.token.balance(BURNT)
+        return self.admin.burnt()
 
     def held(self) -> int:
-        """What the contract holds."""
-        return self.admin.token.balance(self.admin.contract)
+        """What the bank holds, in MPC."""
+        return self.admin.token.balance(self.admin.bank)
 
     def promised(self, parties: Iterable[LedgerClient] | None = None) -> int:
-        """Stakes, escrow and unclaimed rewards: what it must hold."""
+        """Stakes, pools, unclaimed rewards and what is burnt: what it must hold."""
         accounts = [party.account for party in parties or [self.owner, *self.nodes, *self.trainers]]
         records = [self.admin.node(account) or self.admin.trainer(account) for account in accounts]
         stakes = sum(record.stake for record in records if record)
         jobs = range(1, self.admin.job_count() + 1)
         escrow = sum(self.state(job).escrow for job in jobs)
-        return stakes + escrow + sum(self.admin.owed(job, account) for job in jobs for account in accounts)
+        return self.burnt() + stakes + escrow + sum(self.admin.owed(job, account) for job in jobs for account in accounts)

@@ -889,11 +889,12 @@ def _enter(job: uint256, round: uint256, stage: Stage, phase: uint256):
 
 @internal
 def _pass_deadline(job: uint256, head: Head, stage: Stage):
-    if stage.phase == REVEAL or (stage.phase == SCORE and stage.scored == 0):
-        self._close_round(job, head, stage)
-    elif stage.phase == SCORE:
+    over: bool = block.timestamp >= self._terms[job].deadline
+    if stage.phase == SCORE and stage.scored != 0 and not over:
         self._enter(job, head.current_round, stage, REVEAL)
-    elif block.timestamp >= self._terms[job].deadline:
+    elif stage.phase >= SCORE:
+        self._close_round(job, head, stage)
+    elif over:
         self._abort(job, head.current_round, stage, "job_deadline")
         self._end_job(job, head, FAILED)
     elif stage.phase == COLLECT:
