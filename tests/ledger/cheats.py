@@ -9,7 +9,7 @@ from tests.ledger.conftest import CHAIN_ID
 from tests.ledger.world import World
 
 from zkpfl.crypto.bls import attestation_digest, signature_to_ledger
-from zkpfl.crypto.merkle import commitment_root, keccak256, share_root
+from zkpfl.crypto.merkle import commitment_root, share_root
 from zkpfl.crypto.points import G1Array, sum_arrays
 from zkpfl.crypto.scalars import Scalars, sum_scalars
 from zkpfl.crypto.sealing import EncryptionKey, generate_encryption_key, open_from
@@ -103,11 +103,10 @@ class RealRound:
 
     def attestation(self, node: int, accepted: int, root: bytes) -> SignedAttestation:
         """What node ``node`` signs about some aggregate."""
-        digest = attestation_digest(self.plan.context, accepted, root, 1, [(root, root)])
+        digest = attestation_digest(self.plan.context, accepted, root, 1, root)
         key = self.world.bls[self.world.nodes[node - 1].account]
-        return SignedAttestation(
-            accepted, root, 1, keccak256(root + root), signature_to_ledger(key.sign(digest))
-        )
+        signature = signature_to_ledger(key.sign(digest))
+        return SignedAttestation(accepted, root, 1, root, signature, key.public.to_ledger())
 
 
 def changed(rows: Scalars, row: int, column: int = 5) -> Scalars:

@@ -221,7 +221,7 @@ def pytest_configure() -> None:
 
     mutant = MUTANTS[int(os.environ[VARIABLE])]
     document = json.loads(files("zkpfl.ledger").joinpath(contracts._RESOURCE).read_text())
-    options = Settings(evm_version="prague", optimize=OptimizationLevel.CODESIZE)
+    options = Settings(evm_version="prague", optimize=OptimizationLevel.GAS)
     made = compile_code(mutated(mutant), output_formats=["abi", "bytecode"], settings=options)
     document["contracts"][mutant.contract] = made
     text = json.dumps(document)

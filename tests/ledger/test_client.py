@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from tests.ledger.world import FEE, MANIFEST, PHASE_S, ROOT, STAKE, World, refused
+from web3 import Web3
 
 from zkpfl.errors import InvalidParameter, NotAuthorized
 from zkpfl.ledger.client import MPC, DeploymentTerms, Durations, JobTerms, LedgerClient, deploy
@@ -39,8 +40,11 @@ BAD_CALLS: list[tuple[str, Callable[[LedgerClient], Any]]] = [
     ("valid", lambda c: c.attest(1, 1, ROOT, 1 << 10, 3, SIGNATURE)),
     ("signers", lambda c: c.attest(1, 1, ROOT, 3, -1, SIGNATURE)),
     ("signature", lambda c: c.attest(1, 1, ROOT, 3, 3, bytes(48))),
-    ("checkpoint", lambda c: c.score(1, 1, b"", 1)),
-    ("accuracy_ppm", lambda c: c.score(1, 1, ROOT, 1_000_001)),
+    ("commitment", lambda c: c.score(1, 1, b"")),
+    ("checkpoint", lambda c: c.reveal(1, 1, b"", 1, ROOT)),
+    ("accuracy_ppm", lambda c: c.reveal(1, 1, ROOT, 1_000_001, ROOT)),
+    ("salt", lambda c: c.reveal(1, 1, ROOT, 1, b"")),
+    ("key", lambda c: c.open_slice(1, 1, b"")),
     ("digests", lambda c: c.grant_keys(1, {b"short": ROOT})),
     ("digests", lambda c: c.grant_keys(1, {bytes(20): b""})),
     ("account", lambda c: c.node(b"")),
@@ -75,13 +79,17 @@ BAD_TERMS: list[tuple[str, dict[str, Any]]] = [
     ("member_key", {"member_key": b"x" * 33}),
     ("statistics_layout", {"statistics_layout": -1}),
     ("training_layout", {"training_layout": 1 << 128}),
-    ("test_records", {"test_records": -1}),
+    ("slices", {"slices": 3}),
+    ("slice_records", {"slice_records": -1}),
+    ("slice_anchor", {"slice_anchor": b""}),
+    ("node_stake", {"node_stake": -1}),
+    ("trainer_stake", {"trainer_stake": 1 << 96}),
 ]
 
 
 def valid_terms() -> JobTerms:
     return JobTerms(
-        2, False, 900_000, 500_000, 2, 2, 4, Durations(*[PHASE_S] * 6), 10**9, MANIFEST, ROOT, 0, 1, 0
+        2, False, 900_000, 500_000, 2, 2, 4, Durations(*[PHASE_S] * 7), 10**9, MANIFEST, ROOT, 0, 1, 0, 0, ROOT, 1, 1
     )
 
 
@@ -95,12 +103,13 @@ def test_bad_terms_are_named(field: str, changes: dict[str, Any]) -> None:
 @pytest.mark.parametrize("seconds", [0, 30 * 86400 + 1])
 def test_bad_durations_are_named(seconds: int) -> None:
     with pytest.raises(InvalidParameter) as caught:
-        Durations(1, 1, 1, seconds, 1, 1)
+        Durations(1, 1, 1, seconds, 1, 1, 1)
     assert caught.value.field == "aggregate"
 
 
 @pytest.mark.parametrize(
-    "field", ["unbonding_s", "challenge_s", "min_node_stake", "min_trainer_stake", "min_fee"]
+    "field",
+    ["unbonding_s", "challenge_s", "min_node_stake", "min_trainer_stake", "min_fee", "draw_fee", "draw_delay"],
 )
 def test_bad_deployment_terms_are_named(field: str) -> None:
     with pytest.raises(InvalidParameter) as caught:
@@ -110,18 +119,21 @@ def test_bad_deployment_terms_are_named(field: str) -> None:
 
 def test_a_committee_too_small_for_its_threshold_is_refused(world: World) -> None:
     with pytest.raises(InvalidParameter) as caught:
-        world.owner.create_job(world.terms(), [world.nodes[0].account] * 2)
-    assert caught.value.field == "committee"
+        world.owner.create_job(world.terms(), 2)
+    assert caught.value.field == "nodes"
 
 
 def test_the_client_approves_what_it_must_and_no_more(world: World) -> None:
-    owner = world.party(amount=FEE)
-    committee = [node.account for node in world.nodes[:3]]
-    owner.create_job(world.terms(), committee, FEE)
-    assert owner.token.allowance(owner.account, owner.contract) == 0
+    owner = world.party(amount=FEE + owner_draw_fee(world))
+    owner.create_job(world.terms(), 3, FEE)
+    assert owner.token.allowance(owner.account, owner.bank) == 0
     assert owner.token.balance(owner.account) == 0
-    with pytest.raises(NotAuthorized, match="holds 0 MPC, 100 MPC are needed"):
-        owner.create_job(world.terms(), committee, FEE)
+    with pytest.raises(NotAuthorized, match="holds 0 MPC, 110 MPC are needed"):
+        owner.create_job(world.terms(), 3, FEE)
+
+
+def owner_draw_fee(world: World) -> int:
+    return world.admin.amount_for(0, world.admin.draw_fee)
 
 
 def test_reads_may_ask_for_finalised_state(world: World) -> None:
@@ -175,22 +187,55 @@ def test_the_token_moves_what_it_says(world: World) -> None:
 
 
 def test_a_failed_deployment_says_why(world: World) -> None:
-    contract, nothing = compiled("zkpfl"), "0x" + "00" * 20
-    existing = world.admin._read(world.admin._functions.TOKEN())
+    ledger, bank = compiled("zkpfl"), compiled("bank")
+    nobody, somebody = "0x" + "00" * 20, Web3.to_checksum_address(world.admin.bank)
+    mpc = (Web3.to_checksum_address(world.admin.token.address), nobody, 0)
+    deploy_contract = world.admin.connection.deploy
 
-    def create(parts: int, *numbers: int) -> None:
-        addresses = [existing] * parts + [nothing] * (4 - parts)
-        world.admin.connection.deploy(contract.abi, contract.bytecode, *addresses, *numbers)
+    def make_bank(coins: list[Any], *numbers: int, ledger: str = somebody, verifier: str = somebody) -> None:
+        deploy_contract(bank.abi, bank.bytecode, ledger, verifier, coins, *numbers)
 
-    for parts, reason in enumerate(("no_token", "no_rules", "no_verifier", "no_judge")):
-        with refused(reason):
-            create(parts, 0, 0, 1, 1, 1)
+    with refused("bank_of_another_ledger"):
+        deploy_contract(ledger.abi, ledger.bytecode, somebody, somebody, somebody, somebody, 0)
+    good = (0, 0, 1, 1, 1, 0)
+    with refused("no_ledger"):
+        make_bank([mpc], *good, ledger=nobody)
+    with refused("no_verifier"):
+        make_bank([mpc], *good, verifier=nobody)
     with refused("unbonding_out_of_range"):
-        create(4, 366 * 86400 + 1, 0, 1, 1, 1)
+        make_bank([mpc], 366 * 86400 + 1, 0, 1, 1, 1, 0)
     with refused("challenge_out_of_range"):
-        create(4, 10, 11, 1, 1, 1)
+        make_bank([mpc], 10, 11, 1, 1, 1, 0)
     with refused("minimum_is_zero"):
-        create(4, 0, 0, 1, 0, 1)
+        make_bank([mpc], 0, 0, 1, 0, 1, 0)
+    with refused("minimum_out_of_range"):
+        make_bank([mpc], 0, 0, 1, 1, 1, 1 << 88)
+    with refused("no_coin"):
+        make_bank([], *good)
+    with refused("no_token"):
+        make_bank([(nobody, nobody, 0)], *good)
+    with refused("duplicate_coin"):
+        make_bank([mpc, (mpc[0], somebody, 0)], *good)
+    for coins in ([(mpc[0], somebody, 0)], [mpc, (somebody, nobody, 0)]):
+        with refused("coin_zero_is_mpc"):
+            make_bank(coins, *good)
+
+
+@pytest.mark.parametrize(
+    ("missing", "reason"),
+    [(1, "no_rules"), (2, "no_verifier"), (3, "no_judge"), (4, "draw_delay_out_of_range")],
+)
+def test_a_ledger_needs_all_of_its_parts(world: World, missing: int, reason: str) -> None:
+    ledger, bank = compiled("zkpfl"), compiled("bank")
+    nobody, somebody = "0x" + "00" * 20, Web3.to_checksum_address(world.admin.bank)
+    mpc = (Web3.to_checksum_address(world.admin.token.address), nobody, 0)
+    connection = world.party().connection
+    address = Web3.to_checksum_address(connection.next_contract(after=1))
+    made = connection.deploy(bank.abi, bank.bytecode, address, somebody, [mpc], 0, 0, 1, 1, 1, 0)
+    parts: list[Any] = [Web3.to_checksum_address(made), somebody, somebody, somebody, 0]
+    parts[missing] = 256 if missing == 4 else nobody
+    with refused(reason):
+        connection.deploy(ledger.abi, ledger.bytecode, *parts)
 
 
 def test_an_unknown_contract_is_named() -> None:

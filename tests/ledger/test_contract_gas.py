@@ -17,10 +17,9 @@ from zkpfl.crypto.bls import (
     signature_to_ledger,
 )
 from zkpfl.crypto.transcript import Context
-from zkpfl.ledger.client import MPC, Durations, JobStatus, JobTerms
-from zkpfl.ledger.contracts import compiled
+from zkpfl.ledger.client import MPC, DeploymentTerms, Durations, JobStatus, JobTerms
 from zkpfl.ledger.reconciliation import discrepancies
-from zkpfl.ledger.rules import choose_accepted
+from zkpfl.ledger.rules import choose_accepted, posts_hash, score_commitment
 
 MOST_GAS = 16_700_000
 """EIP-7825 caps a transaction at 2^24."""
@@ -40,19 +39,18 @@ def hexadecimal(address: bytes) -> str:
 @pytest.fixture(scope="module")
 def ledger() -> DirectLedger:
     """256 trainers and 10 nodes, registered."""
-    contract = compiled("zkpfl")
-    made = DirectLedger(ADMIN, (contract.abi, contract.bytecode), 100, 50, 500 * MPC, 500 * MPC, 100 * MPC)
+    made = DirectLedger(ADMIN, DeploymentTerms(unbonding_s=100, challenge_s=50))
     for account in (*NODES, *TRAINERS):
         made.call(ADMIN, "transfer", hexadecimal(account), 1000 * MPC, contract=made.token)
-        made.call(account, "approve", hexadecimal(made.address), 2**255, contract=made.token)
+        made.call(account, "approve", made.bank.address, 2**255, contract=made.token)
     for trainer in TRAINERS:
-        made.call(trainer, "register_trainer", b"e" * 32, 500 * MPC)
+        made.call(trainer, "register_trainer", b"e" * 32, 0, 500 * MPC)
     for node in NODES:
         key = KEYS[node]
         proof = key.prove_possession(possession_digest(CHAIN_ID, made.address, node, key.public))
-        arguments = (key.public.to_ledger(), signature_to_ledger(proof), b"e" * 32, "h" * 128, 500 * MPC)
+        arguments = (key.public.to_ledger(), signature_to_ledger(proof), b"e" * 32, "h" * 128, 0, 500 * MPC)
         made.call(node, "register_node", *arguments)
-    made.call(ADMIN, "approve", hexadecimal(made.address), 2**255, contract=made.token)
+    made.call(ADMIN, "approve", made.bank.address, 2**255, contract=made.token)
     return made
 
 
@@ -65,35 +63,47 @@ def test_the_largest_job_fits_in_a_transaction_everywhere(ledger: DirectLedger) 
         threshold=5,
         quorum=256,
         max_trainers=256,
-        durations=Durations(*[10_000] * 6),
+        durations=Durations(*[10_000] * 7),
         deadline=ledger.time + 100_000,
         manifest=b"m" * 32,
         member_key=b"k" * 32,
         statistics_layout=0,
         training_layout=0,
-        test_records=1000,
+        slices=1,
+        slice_records=1000,
+        slice_anchor=b"a" * 32,
+        node_stake=500 * MPC,
+        trainer_stake=500 * MPC,
     )
-    job = ledger.call(ADMIN, "create_job", astuple(terms), [hexadecimal(n) for n in NODES], 100 * MPC)
+    job = ledger.call(ADMIN, "create_job", astuple(terms), len(NODES), 0, 100 * MPC)
+    ledger.call(ADMIN, "advance", job)
+    committee = [Web3.to_bytes(hexstr=node) for node in ledger.call(ADMIN, "committee", job)]
     for trainer in TRAINERS:
         ledger.call(trainer, "join", job)
     ledger.call(ADMIN, "grant_keys", job, [hexadecimal(t) for t in TRAINERS], [b"g" * 32] * 256)
     for trainer in TRAINERS:
         ledger.time += 10
         ledger.call(trainer, "submit", job, 1, b"r" * 32, b"m" * 32)
-    for node in NODES:
+    for node in committee:
         ledger.call(node, "report", job, 1, ALL_TRAINERS)
-    for node in NODES:
+    for node in committee:
         ledger.call(node, "post_aggregate", job, 1, b"s" * 32, b"m" * 32)
-    posts = [(b"s" * 32, b"m" * 32)] * 10
+    posts = posts_hash((j, b"s" * 32, b"m" * 32) for j in range(1, 11))
     digest = attestation_digest(
         Context(CHAIN_ID, ledger.address, job, 1), ALL_TRAINERS, b"a" * 32, ALL_NODES, posts
     )
     signature = signature_to_ledger(aggregate_signatures([key.sign(digest) for key in KEYS.values()]))
-    ledger.call(ADMIN, "attest", job, 1, b"a" * 32, ALL_NODES, ALL_NODES, signature)
+    keys = b"".join(KEYS[node].public.to_ledger() for node in committee)
+    ledger.call(ADMIN, "attest", job, 1, b"a" * 32, ALL_NODES, ALL_NODES, signature, keys)
     for trainer in TRAINERS:
         ledger.call(trainer, "unstake")  # so that the end of the job has most to write
-    for index, trainer in enumerate(TRAINERS):
-        ledger.call(trainer, "score", job, 1, b"c" * 32, 700_000 + (7919 * index) % 100_000)
+    scores = [(b"c" * 32, 700_000 + (7919 * index) % 100_000) for index in range(len(TRAINERS))]
+    context = Context(CHAIN_ID, ledger.address, job, 1)
+    for trainer, (checkpoint, accuracy) in zip(TRAINERS, scores, strict=True):
+        commitment = score_commitment(context, trainer, checkpoint, accuracy, b"s" * 32)
+        ledger.call(trainer, "score", job, 1, commitment)
+    for trainer, (checkpoint, accuracy) in zip(TRAINERS, scores, strict=True):
+        ledger.call(trainer, "reveal", job, 1, checkpoint, accuracy, b"s" * 32)
     assert ledger.call(ADMIN, "job", job)[0][1] == JobStatus.DONE
     assert max(ledger.gas.values()) < MOST_GAS, ledger.gas
     assert discrepancies(ledger.events(job)) == []

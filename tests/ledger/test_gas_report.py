@@ -15,7 +15,7 @@ def report() -> GasReport:
 def test_every_call_is_far_from_the_limits(report: GasReport) -> None:
     assert {use.call for use in report.calls} >= {
         "register_node", "register_trainer", "create_job", "join", "grant_keys", "submit", "report",
-        "post_aggregate", "attest", "score", "accuse_share", "add_piece", "add_openings",
+        "post_aggregate", "open_slice", "attest", "score", "reveal", "accuse_share", "add_piece", "add_openings",
     }  # fmt: skip
     for use in report.calls:
         assert use.least <= use.most < 16_700_000, use
@@ -25,9 +25,10 @@ def test_every_call_is_far_from_the_limits(report: GasReport) -> None:
 def test_what_a_round_costs_does_not_creep_up(report: GasReport) -> None:
     most = {use.call: use.most for use in report.calls}
     least = {use.call: use.least for use in report.calls}
-    assert least["submit"] < 105_000
-    assert least["score"] < 95_000
-    assert most["attest"] < 320_000
-    assert most["accuse_share"] < 160_000
+    assert most["submit"] < 90_000
+    assert most["score"] < 70_000
+    assert least["reveal"] < 56_000
+    assert most["attest"] < 230_000
+    assert most["accuse_share"] < 165_000
     assert most["add_piece"] < 6_300_000
-    assert report.rounds[1] < report.rounds[0] < 2_100_000
+    assert report.rounds[1] < report.rounds[0] < 1_700_000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -182,11 +183,14 @@ def test_two_attestations_of_one_round_convict_the_signer(
 ) -> None:
     real, judge = opened(SHORT), Judge(accuser)
     one, two = real.attestation(2, 0b111, b"a" * 32), real.attestation(2, 0b110, b"a" * 32)
-    other = real.attestation(1, 0b110, b"a" * 32)
+    other = replace(real.attestation(1, 0b110, b"a" * 32), key=one.key)
+    stranger = replace(two, key=real.attestation(1, 0b110, b"a" * 32).key)
     with refused("same_statement"):
         judge.prove_equivocation(real.job, 1, 2, one, one)
     with refused("bad_signature"):
         judge.prove_equivocation(real.job, 1, 2, one, other)
+    with refused("wrong_key"):
+        judge.prove_equivocation(real.job, 1, 2, one, stranger)
     with refused("bad_signature"):
         judge.prove_equivocation(real.job, 2, 2, one, two)
     for nobody in (0, 4):

@@ -25,8 +25,9 @@ from zkpfl.crypto.bls import (
 )
 from zkpfl.crypto.merkle import keccak256
 from zkpfl.crypto.transcript import Context
-from zkpfl.ledger.client import MPC, Durations, JobStatus, JobTerms, Phase
+from zkpfl.ledger.client import MPC, DeploymentTerms, Durations, JobStatus, JobTerms, Phase
 from zkpfl.ledger.reconciliation import discrepancies
+from zkpfl.ledger.rules import score_commitment, slice_keys
 from zkpfl.ledger.settlement import explain
 
 UNBONDING_S, CHALLENGE_S, PHASE_S, LIFETIME_S = 40, 30, 20, 2000
@@ -43,11 +44,16 @@ accounts = st.sampled_from(EVERYONE)
 jobs = st.sampled_from([1, 1, 1, 2, 2, 3])
 subsets = st.integers(0, 15)
 seconds = st.sampled_from([0, 1, PHASE_S // 2, PHASE_S, UNBONDING_S])
+coins = st.sampled_from([0, 0, 1])
 amounts = st.sampled_from([500 * MPC, 777 * MPC + 1, 5000 * MPC])
 accuracies = st.sampled_from([0, 500_000, 640_001, 800_000, 900_000, 1_000_000])
+salts = st.sampled_from([b"s" * 32, b"s" * 32, b"t" * 32])
 most = st.sampled_from([15, 15, 15, 14, 7, 11, 3]) | subsets
 varieties = st.tuples(st.booleans(), accuracies, st.integers(0, 9), st.sampled_from([3, 5, 6, 7, 9]))
 MOST_JOBS = 3
+BANK_DOORS = ("open", "draw", "bind", "credit", "settle", "release", "fine", "confiscate")
+"""What only the ledger may call."""
+SLICE_KEYS = slice_keys(b"k" * 32, 3)
 NOISE = (
     "register_trainer",
     "unstake",
@@ -61,8 +67,11 @@ NOISE = (
     "report",
     "post_aggregate",
     "attest",
+    "open_slice",
     "score",
+    "reveal",
     "convict",
+    *BANK_DOORS,
 )
 
 
@@ -81,6 +90,7 @@ class Ledger(RuleBasedStateMachine):
         self.direct.revert(self.start)
         self.changed = True
         self.cases: list[tuple[int, Any]] = []
+        self.scores: dict[int, list[tuple[bytes, int]]] = {}
 
     def call(self, sender: bytes, name: str, *arguments: Any, contract: Any = None) -> Any:
         """Call; a refusal must have a reason and leave the money where it was."""
@@ -96,29 +106,57 @@ class Ledger(RuleBasedStateMachine):
 
     # Anybody calls anything
 
-    @rule(account=accounts, name=st.sampled_from(NOISE), job=jobs, number=st.integers(0, 3), amount=amounts)
-    def call_anything(self, account: bytes, name: str, job: int, number: int, amount: int) -> None:
+    @rule(
+        account=accounts,
+        name=st.sampled_from(NOISE),
+        job=jobs,
+        number=st.integers(0, 3),
+        amount=amounts,
+        coin=coins,
+    )
+    def call_anything(
+        self, account: bytes, name: str, job: int, number: int, amount: int, coin: int
+    ) -> None:
+        who = hexadecimal(account)
         arguments: dict[str, tuple[Any, ...]] = {
-            "register_trainer": (b"e" * 32, amount),
+            "register_trainer": (b"e" * 32, coin, amount // (10**12 if coin else 1)),
             "unstake": (),
             "withdraw_stake": (),
             "join": (job,),
             "cancel_job": (job,),
-            "claim": (job,),
+            "claim": (job, coin),
             "advance": (job,),
             "grant_keys": (job, [hexadecimal(account)], [b"g" * 32]),
             "submit": (job, number, b"r" * 32, b"m" * 32),
             "report": (job, number, 3),
             "post_aggregate": (job, number, b"s" * 32, b"m" * 32),
-            "attest": (job, number, b"a" * 32, 3, 3, bytes(128)),
-            "score": (job, number, b"\x05" * 32, number),
-            "convict": (job, number, hexadecimal(account), hexadecimal(account), 1),
+            "attest": (job, number, b"a" * 32, 3, 3, bytes(128), bytes(768)),
+            "open_slice": (job, number, SLICE_KEYS[number % 3]),
+            "score": (job, number, b"\x05" * 32),
+            "reveal": (job, number, b"\x05" * 32, number, b"s" * 32),
+            "convict": (job, number, who, who, 1),
+            "open": (job, who, coin, amount),
+            "draw": (b"s" * 32, 3, 1),
+            "bind": (who, 1),
+            "credit": (job, [who], [amount]),
+            "settle": (job, who),
+            "release": ([who],),
+            "fine": (job, who, who),
+            "confiscate": (job, who, who, who),
         }
-        self.call(account, name, *arguments[name])
+        contract = self.direct.bank if name in BANK_DOORS else None
+        done = self.call(account, name, *arguments[name], contract=contract)
+        assert done is None or name not in (*BANK_DOORS, "convict")
+
+    @rule(price=st.sampled_from([0, 1, 250_000_000, 10**12, -5]), age=st.sampled_from([0, 0, 10**10]))
+    def the_oracle_says(self, price: int, age: int) -> None:
+        """Whatever it says, nobody's money moves, and nobody is kept from what is theirs."""
+        told = (price, max(0, self.direct.time - age))
+        self.call(ADMIN, "tell", *told, contract=self.direct.feed)
 
     @rule(node=st.sampled_from(NODES), amount=amounts)
     def register_node(self, node: bytes, amount: int) -> None:
-        register_node(self, node, amount)
+        register_node(self, node, 0, amount)
 
     # Jobs
 
@@ -129,7 +167,7 @@ class Ledger(RuleBasedStateMachine):
 
     @initialize(rounds=st.integers(1, 3), statistics=st.booleans(), trainers=st.integers(2, 4))
     def first_job(self, rounds: int, statistics: bool, trainers: int) -> None:
-        self.new_job(OWNERS[0], 4, rounds, statistics, trainers, 100 * MPC, 15, 1000)
+        self.new_job(OWNERS[0], 4, rounds, statistics, trainers, 0, 100 * MPC, 15, 1000)
 
     @rule(
         owner=st.sampled_from(OWNERS),
@@ -137,6 +175,7 @@ class Ledger(RuleBasedStateMachine):
         rounds=st.integers(0, 3),
         statistics=st.booleans(),
         trainers=st.integers(2, 4),
+        coin=coins,
         fee=st.sampled_from([100 * MPC, 123 * MPC + 7]),
         joining=most,
         records=st.sampled_from([0, 99, 100, 5000]),
@@ -148,6 +187,7 @@ class Ledger(RuleBasedStateMachine):
         rounds: int,
         statistics: bool,
         trainers: int,
+        coin: int,
         fee: int,
         joining: int,
         records: int,
@@ -163,16 +203,24 @@ class Ledger(RuleBasedStateMachine):
             threshold=2,
             quorum=2,
             max_trainers=trainers,
-            durations=Durations(*[PHASE_S] * 6),
+            durations=Durations(*[PHASE_S] * 7),
             deadline=self.direct.time + LIFETIME_S,
             manifest=b"m" * 32,
             member_key=b"k" * 32,
             statistics_layout=LAYOUT.shape,
             training_layout=LAYOUT.shape,
-            test_records=records,
+            slices=rounds,
+            slice_records=records,
+            slice_anchor=keccak256(slice_keys(SLICE_KEYS[-1], max(rounds, 1))[0]),
+            node_stake=500 * MPC,
+            trainer_stake=500 * MPC,
         )
-        self.call(owner, "create_job", astuple(terms), [hexadecimal(node) for node in NODES[:size]], fee)
+        self.call(owner, "create_job", astuple(terms), size, coin, fee // (10**12 if coin else 1))
+        self.call(STRANGER, "advance", job)
         self.each(TRAINERS, joining, "join", job)
+
+    def committee(self, job: int) -> list[bytes]:
+        return [Web3.to_bytes(hexstr=node) for node in self.direct.call(ADMIN, "committee", job)]
 
     # Rounds
 
@@ -182,34 +230,57 @@ class Ledger(RuleBasedStateMachine):
             if who >> index & 1:
                 self.call(party, name, *arguments)
 
-    @rule(job=jobs, who=most, reports=st.lists(most, min_size=4, max_size=4), vary=varieties)
-    def act(self, job: int, who: int, reports: Sequence[int], vary: tuple[bool, int, int, int]) -> None:
+    @rule(job=jobs, who=most, reports=st.lists(most, min_size=4, max_size=4), vary=varieties, salt=salts)
+    def act(
+        self,
+        job: int,
+        who: int,
+        reports: Sequence[int],
+        vary: tuple[bool, int, int, int],
+        salt: bytes = b"s" * 32,
+    ) -> None:
         """Some do what the present phase asks for."""
         honest, accuracy, wait, signers = vary
-        state, _, _, _, current = self.direct.call(ADMIN, "job", job)
-        number, phase = state[5], current[1]
+        if job > self.direct.call(ADMIN, "job_count"):
+            return
+        state, terms, _, _, current = self.direct.call(ADMIN, "job", job)
+        number, phase = state[7], current[1]
+        nodes = self.committee(job)
         if phase == Phase.COLLECT:
             self.direct.time += wait
             self.each(TRAINERS, who, "submit", job, number, b"r" * 32, b"m" * 32)
         elif phase == Phase.CHECK:
-            for node, report in zip(NODES, reports, strict=True):
+            for node, report in zip(nodes, reports, strict=False):
                 self.call(node, "report", job, number, current[5] & (15 if honest else report))
         elif phase == Phase.AGGREGATE:
-            self.each(NODES, who, "post_aggregate", job, number, b"s" * 32, b"m" * 32)
+            self.each(nodes, who, "post_aggregate", job, number, b"s" * 32, b"m" * 32)
         elif phase == Phase.ATTEST:
+            if honest and terms[13]:
+                keys = slice_keys(SLICE_KEYS[-1], terms[13])
+                self.call(OWNERS[0], "open_slice", job, number, keys[min(state[13], len(keys) - 1)])
             self.attest(job, number, current, current[9] if honest else current[9] & who, signers)
         elif phase == Phase.SCORE:
-            for index, trainer in enumerate(TRAINERS):
-                checkpoint = bytes([5 + (0 if honest else reports[index] & 1)]) * 32
-                self.call(trainer, "score", job, number, checkpoint, max(0, accuracy - 1001 * index))
+            self.scores[job] = [
+                (bytes([5 + (0 if honest else reports[index] & 1)]) * 32, max(0, accuracy - 1001 * index))
+                for index in range(len(TRAINERS))
+            ]
+            context = Context(CHAIN_ID, self.direct.address, job, number)
+            for trainer, score in zip(TRAINERS, self.scores[job], strict=True):
+                self.call(
+                    trainer, "score", job, number, score_commitment(context, trainer, *score, b"s" * 32)
+                )
+        elif phase == Phase.REVEAL:
+            for trainer, score in zip(TRAINERS, self.scores.get(job, []), strict=False):
+                self.call(trainer, "reveal", job, number, *score, salt)
 
     def attest(self, job: int, number: int, current: tuple[Any, ...], valid: int, signers: int) -> None:
         context = Context(CHAIN_ID, self.direct.address, job, number)
-        posts = [(b"s" * 32, b"m" * 32)] * valid.bit_count()
-        digest = attestation_digest(context, current[7], b"a" * 32, valid, posts)
-        signed = [KEYS[node].sign(digest) for j, node in enumerate(NODES) if signers >> j & 1]
+        nodes = self.committee(job)
+        digest = attestation_digest(context, current[7], b"a" * 32, valid, current[13])
+        signed = [KEYS[node].sign(digest) for j, node in enumerate(nodes) if signers >> j & 1]
         signature = signature_to_ledger(aggregate_signatures(signed))
-        self.call(STRANGER, "attest", job, number, b"a" * 32, valid, signers, signature)
+        keys = b"".join(KEYS[node].public.to_ledger() for node in nodes)
+        self.call(STRANGER, "attest", job, number, b"a" * 32, valid, signers, signature, keys)
 
     # Evidence
 
@@ -217,11 +288,15 @@ class Ledger(RuleBasedStateMachine):
     def equivocate(self, job: int, node: int, accuser: bytes, two: bool) -> None:
         """A node signs two sets, or only one; somebody shows both signatures."""
         context = Context(CHAIN_ID, self.direct.address, job, 1)
+        committee = self.committee(job) or NODES
+        key = KEYS[committee[(node - 1) % len(committee)]]
         statements = []
         for accepted in (3, 7 if two else 3):
-            digest = attestation_digest(context, accepted, b"a" * 32, 3, [(b"s" * 32, b"m" * 32)] * 2)
-            signature = signature_to_ledger(KEYS[NODES[(node - 1) % 4]].sign(digest))
-            statements.append((accepted, b"a" * 32, 3, keccak256((b"s" * 32 + b"m" * 32) * 2), signature))
+            digest = attestation_digest(context, accepted, b"a" * 32, 3, b"p" * 32)
+            signature = signature_to_ledger(key.sign(digest))
+            statements.append(
+                (accepted, b"a" * 32, 3, b"p" * 32, signature, key.public.to_ledger())
+            )
         arguments = (hexadecimal(self.direct.address), job, 1, node, *statements)
         self.call(accuser, "prove_equivocation", *arguments, contract=self.direct.judge)
 
@@ -229,7 +304,12 @@ class Ledger(RuleBasedStateMachine):
     def accuse(self, job: int, node: int, accuser: bytes, wait: int) -> None:
         """Somebody accuses, and does not go through with it."""
         judge = self.direct.judge
-        arguments = (hexadecimal(self.direct.address), job, 1, node, 0)
+        committee = [hexadecimal(one) for one in self.committee(job)]
+        posts = [
+            (committee.index(event.args["node"]) + 1, event.args["share_root"], event.args["manifest"])
+            for event in self.direct.posted(job, 1)
+        ]
+        arguments = (hexadecimal(self.direct.address), job, 1, node, 0, posts)
         number = self.call(accuser, "accuse_aggregate_share", *arguments, contract=judge)
         if number is not None:
             case = self.direct.last_case()
@@ -240,7 +320,7 @@ class Ledger(RuleBasedStateMachine):
     @rule(job=jobs, accuracy=accuracies, deadlines=subsets)
     def whole_round(self, job: int, accuracy: int, deadlines: int) -> None:
         """Two honest rounds at most, in some phases with one party missing until the deadline."""
-        for phase in (*range(5), *range(5)):
+        for phase in (*range(6), *range(6)):
             late = deadlines >> phase & 1
             self.act(job, 0b1110 if late else 0b1111, [15] * 4, (True, accuracy, 1, 3))
             self.advance(job, STRANGER, PHASE_S if late else 0)
@@ -253,7 +333,10 @@ class Ledger(RuleBasedStateMachine):
             return
         self.changed = False
         parties = [hexadecimal(account) for account in EVERYONE]
-        assert self.direct.balance(self.direct.address) == self.direct.call(ADMIN, "probe_promised", parties)
+        jobs = self.direct.call(ADMIN, "job_count")
+        for coin in (0, 1):
+            promised = self.direct.call(ADMIN, "probe_promised", parties, jobs, coin)
+            assert self.direct.balance(self.direct.bank_address, coin) == promised
 
     def teardown(self) -> None:
         """Everything ends, everybody is paid, nothing is left."""
@@ -269,7 +352,9 @@ class Ledger(RuleBasedStateMachine):
         self.direct.time += UNBONDING_S
         for account in EVERYONE:
             self.call(account, "withdraw_stake")
-        assert self.direct.balance(self.direct.address) == 0
+        for coin in (0, 1):
+            burnt = self.direct.call(ADMIN, "burnt", coin, contract=self.direct.bank)
+            assert self.direct.balance(self.direct.bank_address, coin) == burnt
 
     def finish(self, job: int) -> None:
         for _ in range(60):
@@ -279,41 +364,48 @@ class Ledger(RuleBasedStateMachine):
             self.direct.time += PHASE_S
             self.call(STRANGER, "advance", job)
         assert state[1] > JobStatus.RUNNING
-        self.direct.time = max(self.direct.time, state[13] + CHALLENGE_S)
+        self.direct.time = max(self.direct.time, state[18] + CHALLENGE_S)
         settlement = explain(self.direct.events(job))
         for account in (*EVERYONE, *EVERYONE):  # the second claim must give nothing
-            self.call(account, "claim", job)
+            for coin in (0, 1):
+                self.call(account, "claim", job, coin)
         self.the_contract_holds_what_it_owes()
         assert discrepancies(self.direct.events(job)) == []
-        paid = settlement.fee + sum(slash.amount for slash in settlement.slashes)
-        paid += sum(one.bounty for one in settlement.convictions)
+        for coin in (0, 1):
+            paid = settlement.fee if settlement.coin == coin else 0
+            paid += sum(slash.amount for slash in settlement.slashes if slash.coin == coin)
+            paid += sum(one.bounty for one in settlement.convictions if one.coin == coin)
+            assert paid == sum(settlement.owed(account, coin) for account in EVERYONE)
         TOTALS["convicted"] += len(settlement.convictions)
-        assert paid == sum(settlement.owed(account) for account in EVERYONE)
         TOTALS["ended"] += 1
         TOTALS["closed"] += sum(result.closed for result in settlement.rounds)
 
 
-def register_node(machine: Ledger, node: bytes, amount: int) -> None:
+def register_node(machine: Ledger, node: bytes, coin: int, amount: int) -> None:
     public: BlsPublicKey = KEYS[node].public
     digest = possession_digest(CHAIN_ID, machine.direct.address, node, public)
     possession = signature_to_ledger(KEYS[node].prove_possession(digest))
-    machine.call(node, "register_node", public.to_ledger(), possession, b"e" * 32, "host:1", amount)
+    machine.call(node, "register_node", public.to_ledger(), possession, b"e" * 32, "host:1", coin, amount)
 
 
 @pytest.fixture(scope="module")
 def direct() -> DirectLedger:
     """A ledger where everyone is funded, and nodes and trainers are registered."""
-    ledger = DirectLedger(ADMIN, probe_contract(), UNBONDING_S, CHALLENGE_S, 500 * MPC, 500 * MPC, 100 * MPC)
+    terms = DeploymentTerms(unbonding_s=UNBONDING_S, challenge_s=CHALLENGE_S)
+    ledger = DirectLedger(ADMIN, terms, probe_contract())
     for account in EVERYONE:
         ledger.call(ADMIN, "transfer", hexadecimal(account), FUNDS, contract=ledger.token)
-        ledger.call(account, "approve", hexadecimal(ledger.address), 2**255, contract=ledger.token)
-    for trainer in TRAINERS:
-        ledger.call(trainer, "register_trainer", b"e" * 32, 500 * MPC)
+        ledger.call(ADMIN, "transfer", hexadecimal(account), FUNDS, contract=ledger.coin)
+        for token in (ledger.token, ledger.coin):
+            ledger.call(account, "approve", ledger.bank.address, 2**255, contract=token)
+    for index, trainer in enumerate(TRAINERS):
+        stake = (1, 200 * 10**6) if index == 1 else (0, 500 * MPC)
+        ledger.call(trainer, "register_trainer", b"e" * 32, *stake)
     Ledger.direct = ledger
     Ledger.start = ledger.snapshot()
     machine = Ledger.__new__(Ledger)
-    for node in NODES:
-        register_node(machine, node, 5000 * MPC)
+    for index, node in enumerate(NODES):
+        register_node(machine, node, *((1, 2000 * 10**6) if index == 2 else (0, 5000 * MPC)))
     Ledger.start = ledger.snapshot()
     return ledger
 
