@@ -13,7 +13,9 @@ def main(source: Path, out: Path) -> None:
     """Compile every .vy file of ``source`` for the Prague EVM."""
     settings = Settings(evm_version="prague", optimize=OptimizationLevel.GAS)
     contracts = {
-        path.stem: compile_code(path.read_text(), output_formats=["abi", "bytecode"], settings=settings)
+        path.stem: compile_code(
+            path.read_text(), output_formats=["abi", "bytecode", "bytecode_runtime"], settings=settings
+        )
         for path in sorted(source.glob("*.vy"))
     }
     out.write_text(json.dumps({"compiler": f"vyper {vyper.__version__}", "contracts": contracts}))

@@ -106,7 +106,7 @@ class RealRound:
         digest = attestation_digest(self.plan.context, accepted, root, 1, root)
         key = self.world.bls[self.world.nodes[node - 1].account]
         signature = signature_to_ledger(key.sign(digest))
-        return SignedAttestation(accepted, root, 1, root, signature, key.public.to_ledger())
+        return SignedAttestation(accepted, root, 1, root, signature)
 
 
 def changed(rows: Scalars, row: int, column: int = 5) -> Scalars:

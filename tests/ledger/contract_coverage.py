@@ -1,9 +1,10 @@
 """Statement and branch coverage of the contracts: ``pytest -p tests.ledger.contract_coverage tests/ledger``.
 
 Watches the jumps of every call that the embedded engine and `DirectLedger` execute, in the test process. A
-statement is covered when code that it was compiled to has run; a branch is one way out of a condition (``if``,
-``assert``, ``and``, ``or``, a loop). The reasons that a contract can give for a refusal are counted as well: each
-should have been given. Run without xdist; ``ZKPFL_CONTRACT_COVERAGE=100`` makes less than that fail the run.
+statement is covered when code that it was compiled to has run; a branch is one way out of a condition
+(``if``, ``assert``, ``and``, ``or``, a loop). The reasons that a contract can give for a refusal are counted as
+well: each should have been given. Run without xdist; ``ZKPFL_CONTRACT_COVERAGE=100`` makes less than that fail
+the run.
 """
 
 from __future__ import annotations
@@ -233,9 +234,7 @@ def _branches(contract: Contract, ran: set[int]) -> tuple[int, list[int]]:
     ways: dict[tuple[int, int], set[bool]] = defaultdict(set)
     for pc, node in contract.nodes.items():
         if node in kinds and contract.code[pc] == JUMPI:
-            ways[(pc, contract.positions[pc][0])] = {
-                taken for at, taken in contract.jumps if at == pc
-            }
+            ways[(pc, contract.positions[pc][0])] = {taken for at, taken in contract.jumps if at == pc}
     one_way = [line for (_, line), seen in ways.items() for _ in range(2 - len(seen))]
     return 2 * len(ways), one_way
 
@@ -258,10 +257,16 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
             f"{found.branches - len(found.one_way):4}/{found.branches} branches, "
             f"{found.reasons - len(found.unheard):3}/{found.reasons} reasons"
         )
-        for what, places in (("never ran", found.missed), ("one way only", found.one_way), ("never given", found.unheard)):
+        for what, places in (
+            ("never ran", found.missed),
+            ("one way only", found.one_way),
+            ("never given", found.unheard),
+        ):
             if places:
                 terminalreporter.line(f"              {what}: {', '.join(str(place) for place in places)}")
     wanted = float(os.environ.get("ZKPFL_CONTRACT_COVERAGE", "0"))
     if least < wanted:
-        terminalreporter.line(f"FAILED: {least:.1f} % of the statements of a contract, {wanted:g} % are wanted")
+        terminalreporter.line(
+            f"FAILED: {least:.1f} % of the statements of a contract, {wanted:g} % are wanted"
+        )
         terminalreporter._session.exitstatus = pytest.ExitCode.TESTS_FAILED

@@ -7,8 +7,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from eth.db.atomic import AtomicDB
 from eth._utils.address import generate_contract_address
+from eth.db.atomic import AtomicDB
 from eth.vm.spoof import SpoofTransaction
 from eth_abi.abi import decode
 from hexbytes import HexBytes
@@ -193,7 +193,11 @@ class DirectLedger:
             decoders[int(event.topic, 16)] = (kind, event.process_log)
         found = []
         for index, (_, address, topics, data) in enumerate(self.logs):
-            if address in (self.address, self.bank_address) and topics[0] in decoders and topics[1:2] == (job,):
+            if (
+                address in (self.address, self.bank_address)
+                and topics[0] in decoders
+                and topics[1:2] == (job,)
+            ):
                 kind, process = decoders[topics[0]]
                 values = process(_receipt(address, topics, data, index))["args"]
                 found.append(event_from(kind, 0, index, values))

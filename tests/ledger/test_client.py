@@ -89,7 +89,24 @@ BAD_TERMS: list[tuple[str, dict[str, Any]]] = [
 
 def valid_terms() -> JobTerms:
     return JobTerms(
-        2, False, 900_000, 500_000, 2, 2, 4, Durations(*[PHASE_S] * 7), 10**9, MANIFEST, ROOT, 0, 1, 0, 0, ROOT, 1, 1
+        2,
+        False,
+        900_000,
+        500_000,
+        2,
+        2,
+        4,
+        Durations(*[PHASE_S] * 7),
+        10**9,
+        MANIFEST,
+        ROOT,
+        0,
+        1,
+        0,
+        0,
+        ROOT,
+        1,
+        1,
     )
 
 
@@ -109,7 +126,15 @@ def test_bad_durations_are_named(seconds: int) -> None:
 
 @pytest.mark.parametrize(
     "field",
-    ["unbonding_s", "challenge_s", "min_node_stake", "min_trainer_stake", "min_fee", "draw_fee", "draw_delay"],
+    [
+        "unbonding_s",
+        "challenge_s",
+        "min_node_stake",
+        "min_trainer_stake",
+        "min_fee",
+        "draw_fee",
+        "draw_delay",
+    ],
 )
 def test_bad_deployment_terms_are_named(field: str) -> None:
     with pytest.raises(InvalidParameter) as caught:

@@ -46,7 +46,24 @@ def probe_count(members: uint256) -> uint256:
 """
 
 TERMS = JobTerms(
-    1, True, 900_000, 500_000, 2, 2, 4, Durations(*[1] * 7), 10**9, bytes(32), bytes(32), 0, 0, 1, 1, bytes(32), 1, 1
+    1,
+    True,
+    900_000,
+    500_000,
+    2,
+    2,
+    4,
+    Durations(*[1] * 7),
+    10**9,
+    bytes(32),
+    bytes(32),
+    0,
+    0,
+    1,
+    1,
+    bytes(32),
+    1,
+    1,
 )
 SLOW = settings(deadline=None, derandomize=True, max_examples=100)
 

@@ -6,11 +6,19 @@ from dataclasses import astuple
 from typing import Any
 
 import pytest
-from tests.ledger.world import FEE, MANIFEST, PHASE_S, STAKE, World, refused
+from tests.ledger.world import FEE, MANIFEST, PHASE_S, World, refused
 
 from zkpfl.errors import InvalidParameter
 from zkpfl.ledger.client import MPC, JobStatus, Phase
-from zkpfl.ledger.events import Claimed, CommitteeDrawn, JobCreated, JobEnded, Joined, KeyGranted, RoundStarted
+from zkpfl.ledger.events import (
+    Claimed,
+    CommitteeDrawn,
+    JobCreated,
+    JobEnded,
+    Joined,
+    KeyGranted,
+    RoundStarted,
+)
 
 
 def test_a_job_shows_its_terms(world: World) -> None:
@@ -72,7 +80,6 @@ def test_the_contract_checks_the_fee_itself(world: World, fee: int) -> None:
     function = world.owner._functions.create_job(astuple(world.terms()), 3, 0, fee)
     with refused("fee_out_of_range"):
         world.owner.connection.call(function)
-
 
 
 def test_an_owner_is_no_trainer_of_its_own_job(world: World) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +11,7 @@ from tests.ledger.world import CHALLENGE_S, NODE_STAKE, STAKE, UNBONDING_S, Worl
 
 from zkpfl.crypto.merkle import commitment_root, share_root
 from zkpfl.crypto.points import G1Array
+from zkpfl.errors import InvalidParameter
 from zkpfl.ledger.client import LedgerClient
 from zkpfl.ledger.events import Convicted
 from zkpfl.ledger.judge import Judge
@@ -183,19 +183,29 @@ def test_two_attestations_of_one_round_convict_the_signer(
 ) -> None:
     real, judge = opened(SHORT), Judge(accuser)
     one, two = real.attestation(2, 0b111, b"a" * 32), real.attestation(2, 0b110, b"a" * 32)
-    other = replace(real.attestation(1, 0b110, b"a" * 32), key=one.key)
-    stranger = replace(two, key=real.attestation(1, 0b110, b"a" * 32).key)
+    other = real.attestation(1, 0b110, b"a" * 32)
     with refused("same_statement"):
         judge.prove_equivocation(real.job, 1, 2, one, one)
     with refused("bad_signature"):
         judge.prove_equivocation(real.job, 1, 2, one, other)
+    strange = world.bls[world.nodes[0].account].public.to_ledger()
     with refused("wrong_key"):
-        judge.prove_equivocation(real.job, 1, 2, one, stranger)
+        judge._write(
+            judge._functions.prove_equivocation(
+                judge._address, real.job, 1, 2, one.to_tuple(strange), two.to_tuple(strange)
+            )
+        )
     with refused("bad_signature"):
         judge.prove_equivocation(real.job, 2, 2, one, two)
     for nobody in (0, 4):
-        with refused("unknown_node"):
+        with pytest.raises(InvalidParameter, match="zk-nodes 1 to 3"):
             judge.prove_equivocation(real.job, 1, nobody, one, two)
+        with refused("unknown_node"):
+            judge._write(
+                judge._functions.prove_equivocation(
+                    judge._address, real.job, 1, nobody, one.to_tuple(strange), two.to_tuple(strange)
+                )
+            )
     judge.prove_equivocation(real.job, 1, 2, one, two)
     (event,) = (event for event in world.admin.events(real.job) if isinstance(event, Convicted))
     assert (event.account, event.offence) == (world.nodes[1].account, Offence.EQUIVOCATION)

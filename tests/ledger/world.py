@@ -181,7 +181,7 @@ class World:
         return slice_keys(SLICE_SECRET, terms.slices)[number - 1]
 
     def create(self, nodes: int = 3, fee: int = FEE, **changes: object) -> int:
-        """A job that recruits; the members of its committee are first among the nodes from now on, in order."""
+        """A job that recruits; its committee comes first among the nodes from now on, in order."""
         job = self.owner.create_job(self.terms(**changes), nodes, fee)
         self.draw(job)
         return job
@@ -329,4 +329,9 @@ class World:
         stakes = sum(record.stake for record in records if record)
         jobs = range(1, self.admin.job_count() + 1)
         escrow = sum(self.state(job).escrow for job in jobs)
-        return self.burnt() + stakes + escrow + sum(self.admin.owed(job, account) for job in jobs for account in accounts)
+        return (
+            self.burnt()
+            + stakes
+            + escrow
+            + sum(self.admin.owed(job, account) for job in jobs for account in accounts)
+        )

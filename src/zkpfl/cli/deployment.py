@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from zkpfl.crypto.signatures import AccountKey
 from zkpfl.ledger.client import deploy
 from zkpfl.ledger.connection import Connection
-from zkpfl.ledger.records import DeploymentTerms
+from zkpfl.ledger.records import Coin, DeploymentTerms
 from zkpfl.roles.network import Network
 
 
@@ -18,9 +18,8 @@ def deploy_network(
     network_file: Path,
     store: Path,
     grants: Mapping[bytes, int],
-    *,
-    unbonding_s: int,
-    challenge_s: int,
+    terms: DeploymentTerms,
+    coins: Sequence[Coin] = (),
 ) -> Network:
     """Deploy token and ledger contract, send MPC to accounts, write the network file last.
 
@@ -36,13 +35,13 @@ def deploy_network(
         Folder of the block store.
     grants
         Base units for each account.
-    unbonding_s
-        Seconds that a stake stays after `unstake`.
-    challenge_s
-        Seconds after its end in which a job takes evidence and does not pay.
+    terms
+        What the deployment fixes.
+    coins
+        Coins beside MPC.
     """
     with Connection(url, deployer) as connection:
-        client = deploy(connection, DeploymentTerms(unbonding_s=unbonding_s, challenge_s=challenge_s))
+        client = deploy(connection, terms, coins=coins)
         for address, amount in grants.items():
             client.token.transfer(address, amount)
         folder = _relative(store.absolute(), network_file.absolute().parent)

@@ -54,7 +54,10 @@ def describe(settlement: Settlement, account: bytes | None) -> dict[str, Any]:
 
     accounts = {r.account for r in settlement.rewards} | {c.accuser for c in settlement.convictions}
     return {
+        "coin": settlement.coin,
         "fee": format_mpc(settlement.fee),
+        "draw_fee": format_mpc(settlement.draw_fee),
+        "improvement_paid": format_mpc(settlement.improvement_paid),
         "split": {
             "rounds": split.rounds,
             **{name: format_mpc(getattr(split, name)) for name in ("nodes", "flat", "improvement")},
@@ -67,6 +70,7 @@ def describe(settlement: Settlement, account: bytes | None) -> dict[str, Any]:
                 "failure": result.failure,
                 "accuracy_ppm": result.accuracy,
                 "lower_bound_ppm": result.bound,
+                "slice_opened": result.slice_opened,
                 "rewards": [_reward(reward) for reward in result.rewards if chosen(reward.account)],
                 "slashes": [_slash(slash) for slash in result.slashes if chosen(slash.node)],
             }
@@ -103,6 +107,7 @@ def _reward(reward: Reward) -> dict[str, Any]:
 def _slash(slash: Slash) -> dict[str, Any]:
     return {
         "account": format_address(slash.node),
+        "coin": slash.coin,
         "amount": format_mpc(slash.amount),
         "stake": format_mpc(slash.stake),
     }
@@ -114,6 +119,7 @@ def _conviction(one: Conviction) -> dict[str, Any]:
         "account": format_address(one.account),
         "accuser": format_address(one.accuser),
         "offence": one.offence.name.lower(),
+        "coin": one.coin,
         **{name: format_mpc(getattr(one, name)) for name in ("stake", "bounty", "burnt", "forfeited")},
     }
 
@@ -122,7 +128,7 @@ def _render(console: Console, result: dict[str, Any], wrong: list[str]) -> None:
     split = result["split"]
     console.print(
         f"fee {result['fee']} = nodes {split['nodes']} + flat {split['flat']} + improvement "
-        f"{split['improvement']}, over {split['rounds']} rounds",
+        f"{split['improvement']}, over {split['rounds']} rounds; draw fee {result['draw_fee']} burnt",
         soft_wrap=True,
     )
     for round_ in result["rounds"]:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from zkpfl.cli.addresses import parse_addresses
 from zkpfl.cli.lifeline import stop_on_signals
 from zkpfl.cli.options import IdentityFile, JobKeyFile, Json, NetworkFile, WaitSeconds
 from zkpfl.cli.output import Output
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Submit a job, follow it, take its result.")
 
-PHASES = "60,20,10,10,10,20"
+PHASES = "60,20,10,10,10,20,10"
 
 JobNumber = Annotated[int, typer.Argument(min=1, metavar="JOB", help="Number of the job.")]
 ModelFile = Annotated[
@@ -38,7 +37,9 @@ def submit(
     model: Annotated[
         str, typer.Option(metavar="SOURCE", help="heart, digits, stats:COLUMN,…, or a bundle file.")
     ],
-    committee: Annotated[str, typer.Option(metavar="ADDRESS,…", help="Accounts of the zk-nodes.")],
+    nodes: Annotated[
+        int, typer.Option(min=3, max=10, help="Size of the committee; it is drawn by stake.")
+    ] = 3,
     threshold: Annotated[int, typer.Option(min=2, max=5, help="How many zk-nodes reconstruct a sum.")] = 2,
     rounds: Annotated[
         int | None, typer.Option(min=0, max=1000, help="Most training rounds; the model's own by default.")
@@ -50,7 +51,18 @@ def submit(
     baseline: Annotated[
         str, typer.Option(metavar="ACCURACY", help="Accuracy from which improvement is paid.")
     ] = "0.5",
-    fee: Annotated[str, typer.Option(metavar="MPC", help="Paid into escrow.")] = "100",
+    slices: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            max=1000,
+            help="Parts of the test set, opened one by one; as many as say something by default.",
+        ),
+    ] = None,
+    fee: Annotated[
+        str, typer.Option(metavar="AMOUNT", help="What the job can pay; the draw fee comes on top.")
+    ] = "100",
+    coin: Annotated[int, typer.Option(min=0, max=7, help="Listed coin of the fee; 0 is MPC.")] = 0,
     quorum: Annotated[int, typer.Option(min=2, max=256, help="Fewest trainers in a sum.")] = 2,
     max_trainers: Annotated[
         int, typer.Option(min=2, max=256, help="Most trainers; the job starts when full.")
@@ -58,7 +70,8 @@ def submit(
     phases: Annotated[
         str,
         typer.Option(
-            metavar="S,S,S,S,S,S", help="Seconds to join, collect, check, aggregate, attest, score."
+            metavar="S,S,S,S,S,S,S",
+            help="Seconds to join, collect, check, aggregate, attest, score, reveal.",
         ),
     ] = PHASES,
     deadline: Annotated[
@@ -72,12 +85,12 @@ def submit(
     wait: WaitSeconds = 0,
     json: Json = False,
 ) -> None:
-    """Seal a model, put the fee in escrow, open a job. Trainers wait for `--follow` or `job follow`."""
+    """Seal a model, pay the fee, open a job. Its committee is drawn by `--follow` or `job follow`."""
     from zkpfl.cli.ordering import OrderOptions, submit_job
 
     options = OrderOptions(
         fee, rounds, target, baseline, threshold, quorum, max_trainers, phases, deadline,
-        parse_addresses(committee, field="committee"),
+        nodes, slices, coin,
     )  # fmt: skip
     _require_new(out)
     stop, output = stop_on_signals(), Output(json)

@@ -10,7 +10,7 @@ import typer
 from zkpfl.cli.addresses import format_address, parse_address
 from zkpfl.cli.decimals import format_mpc, parse_mpc
 from zkpfl.cli.lifeline import stop_on_signals
-from zkpfl.cli.options import Host, IdentityFile, Json, Port
+from zkpfl.cli.options import Host, IdentityFile, Json, NetworkFile, Port
 from zkpfl.cli.output import Output
 from zkpfl.cli.tables import gas_table
 from zkpfl.errors import InvalidParameter
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import threading
 
     from zkpfl.ledger.embedded import EmbeddedLedger
+    from zkpfl.ledger.records import Coin
 
 CHAIN_ID = 31337
 """Chain id of a new embedded ledger: the one that development chains use."""
@@ -77,6 +78,21 @@ def deploy(
     challenge: Annotated[
         int, typer.Option(min=0, help="Seconds after its end in which a job takes evidence and does not pay.")
     ] = CHALLENGE_S,
+    draw_fee: Annotated[
+        str, typer.Option(metavar="MPC", help="What drawing a committee costs; it is burnt.")
+    ] = "10",
+    draw_delay: Annotated[
+        int,
+        typer.Option(min=0, max=255, help="Blocks from a job to the one whose hash draws its committee."),
+    ] = 0,
+    coin: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TOKEN:FEED:SECONDS",
+            help="Another coin for fees and stakes: token, AggregatorV3 feed of its price in MPC, greatest "
+            "age of a price; may be repeated.",
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Deploy token and ledger contract, and write the network file that every party needs."""
@@ -84,6 +100,7 @@ def deploy(
     if network.exists():
         raise InvalidParameter(f"{network} exists already", field="network", hint="choose another file")
     from zkpfl.cli.deployment import deploy_network
+    from zkpfl.ledger.records import DeploymentTerms
     from zkpfl.roles.identity import Identity
 
     deployed = deploy_network(
@@ -92,8 +109,13 @@ def deploy(
         network,
         store,
         dict(grants),
-        unbonding_s=unbonding,
-        challenge_s=challenge,
+        DeploymentTerms(
+            unbonding_s=unbonding,
+            challenge_s=challenge,
+            draw_fee=parse_mpc(draw_fee, field="draw_fee"),
+            draw_delay=draw_delay,
+        ),
+        [parse_coin(text) for text in coin or []],
     )
     Output(json).result(
         {
@@ -103,6 +125,27 @@ def deploy(
             "funded": {format_address(address): format_mpc(amount) for address, amount in grants},
         }
     )
+
+
+@app.command("verify")
+def verify(network: NetworkFile, json: Json = False) -> None:
+    """Compare the contracts of a network with what this package compiles; exit with 1 if they differ."""
+    from zkpfl.cli import exit_codes
+    from zkpfl.ledger.deployed import deployed_contracts
+    from zkpfl.roles.network import Network
+
+    found = deployed_contracts(Network.load(network).connect(None))
+    rows = [{"contract": one.name, "address": format_address(one.address), "same": one.same} for one in found]
+    same = all(one.same for one in found)
+    Output(json).result(
+        {"same": same, "contracts": rows},
+        lambda console: console.print(
+            *(f"{'✓' if row['same'] else '✗'} {row['contract']:13} {row['address']}" for row in rows),
+            sep="\n",
+        ),
+    )
+    if not same:
+        raise typer.Exit(exit_codes.FAILED)
 
 
 @app.command("gas")
@@ -133,6 +176,18 @@ def parse_grant(text: str) -> tuple[bytes, int]:
     if not separator:
         raise InvalidParameter(f"{text!r} is not ADDRESS=AMOUNT", field="fund", hint="such as 0x…=1000")
     return parse_address(address, field="fund"), parse_mpc(amount, field="fund")
+
+
+def parse_coin(text: str) -> Coin:
+    """Return the coin of ``TOKEN:FEED:SECONDS``."""
+    from zkpfl.ledger.records import Coin
+
+    parts = text.split(":")
+    if len(parts) != 3 or not parts[2].isdecimal() or len(parts[2]) > 9:
+        hint = "addresses of token and feed, and the greatest age of a price, such as 0x…:0x…:3600"
+        raise InvalidParameter(f"{text!r} is not TOKEN:FEED:SECONDS", field="coin", hint=hint)
+    token, feed = (parse_address(part, field="coin") for part in parts[:2])
+    return Coin(token, feed, int(parts[2]))
 
 
 def _make_folder(path: Path) -> None:

@@ -11,12 +11,10 @@ from zkpfl.cli.decimals import parse_mpc, parse_ppm
 from zkpfl.cli.jobs import wait_until
 from zkpfl.cli.output import Output
 from zkpfl.cli.sources import ModelSource, model_source
-from zkpfl.errors import InvalidParameter, NotAuthorized
-from zkpfl.ledger.client import LedgerClient
+from zkpfl.errors import InvalidParameter
 from zkpfl.ledger.records import Durations
 from zkpfl.roles.identity import Identity
 from zkpfl.roles.job_key import new_job_key_file
-from zkpfl.roles.job_reader import committee_member
 from zkpfl.roles.model_owner import JobOrder, ModelOwnerRole
 from zkpfl.roles.network import Network
 
@@ -39,11 +37,15 @@ class OrderOptions:
     threshold, quorum, max_trainers
         See docs/spec.md §9.2.
     phases
-        Six numbers of seconds with commas: join, collect, check, aggregate, attest, score.
+        Seven numbers of seconds with commas: join, collect, check, aggregate, attest, score, reveal.
     deadline_s
         From now until the job fails.
-    committee
-        Accounts of the zk-nodes, 20 bytes each.
+    nodes
+        Size of the committee that is drawn.
+    slices
+        Into how many slices the test set is split; None for as many as say something.
+    coin
+        Number of the listed coin in which the fee is paid.
     """
 
     fee: str
@@ -55,7 +57,9 @@ class OrderOptions:
     max_trainers: int
     phases: str
     deadline_s: int
-    committee: tuple[bytes, ...]
+    nodes: int
+    slices: int | None
+    coin: int
 
 
 def order_of(options: OrderOptions, model: ModelSource) -> JobOrder:
@@ -81,16 +85,20 @@ def order_of(options: OrderOptions, model: ModelSource) -> JobOrder:
         max_trainers=options.max_trainers,
         durations=parse_phases(options.phases),
         deadline=int(time.time()) + options.deadline_s,
-        committee=options.committee,
+        nodes=options.nodes,
+        slices=options.slices,
+        coin=options.coin,
     )
 
 
 def parse_phases(text: str) -> Durations:
-    """Return the durations of the six phases."""
+    """Return the durations of the seven phases."""
     parts = text.split(",")
-    if len(parts) != 6 or not all(part.isdecimal() and len(part) <= 9 for part in parts):
-        hint = "seconds to join, collect, check, aggregate, attest, score, such as 60,20,10,10,10,20"
-        raise InvalidParameter(f"{text!r} is not six whole numbers", field="phases", hint=hint)
+    if len(parts) != 7 or not all(part.isdecimal() and len(part) <= 9 for part in parts):
+        hint = (
+            "seconds to join, collect, check, aggregate, attest, score, reveal, such as 60,20,10,10,10,20,10"
+        )
+        raise InvalidParameter(f"{text!r} is not seven whole numbers", field="phases", hint=hint)
     return Durations(*map(int, parts))
 
 
@@ -131,22 +139,8 @@ def submit_job(
     where, keys = Network.load(network), Identity.load(identity)
     ledger = where.connect(keys.account, stop)
     require_time_to_finalise(order.durations, ledger.connection.finality_lag_s())
-    _require_committee(ledger, order.committee, wait_s, stop)
+    if wait_s:
+        enough = lambda: len(ledger.nodes()) >= order.nodes  # noqa: E731
+        wait_until(enough, wait_s, stop, f"{order.nodes} zk-nodes to register")
     key = new_job_key_file(job_key)
     return ModelOwnerRole(ledger, where.open_store(), keys, output).submit(source.bundle, order, key)
-
-
-def _require_committee(
-    ledger: LedgerClient, committee: tuple[bytes, ...], wait_s: float, stop: threading.Event
-) -> None:
-    missing = [node for node in committee if ledger.node(node) is None]
-    if missing and not wait_s:
-        raise NotAuthorized(
-            f"0x{missing[0].hex()} is not a registered zk-node",
-            field="committee",
-            hint="start it, or use --wait",
-        )
-    if missing:
-        wait_until(lambda: all(map(ledger.node, missing)), wait_s, stop, "the committee to register")
-    for node in committee:
-        committee_member(ledger, node)  # before a key file is written

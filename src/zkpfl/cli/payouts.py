@@ -10,11 +10,8 @@ from zkpfl.cli.addresses import format_address
 from zkpfl.cli.decimals import format_mpc
 from zkpfl.ledger.client import LedgerClient
 from zkpfl.ledger.events import Convicted, Event
-from zkpfl.ledger.records import Job
+from zkpfl.ledger.records import MPC_COIN, Job
 from zkpfl.ledger.settlement import Settlement, explain
-
-BURNT = bytes(18) + b"\xde\xad"
-"""Account that has no key: it holds what was burnt."""
 
 
 @dataclass(frozen=True)
@@ -61,11 +58,13 @@ class Conservation:
     Parameters
     ----------
     contract_balance
-        What the contract holds.
+        What the bank holds.
     stakes, escrow, owed
         What it owes: to registered accounts, to unfinished jobs, and from ended ones.
+    burnt
+        What it holds and nobody gets.
     balances
-        What the known accounts and the contract hold together.
+        What the known accounts and the bank hold together.
     supply
         All tokens there are.
     """
@@ -74,13 +73,15 @@ class Conservation:
     stakes: int
     escrow: int
     owed: int
+    burnt: int
     balances: int
     supply: int
 
     @property
     def holds(self) -> bool:
-        """Whether the contract holds exactly what it owes, and no token is missing or invented."""
-        return self.contract_balance == self.stakes + self.escrow + self.owed and self.balances == self.supply
+        """Whether the bank holds exactly what it owes and burnt, and no token is missing or invented."""
+        accounted = self.stakes + self.escrow + self.owed + self.burnt
+        return self.contract_balance == accounted and self.balances == self.supply
 
 
 def payouts(ledger: LedgerClient, job: Job, names: Mapping[bytes, str] | None = None) -> list[Payout]:
@@ -98,7 +99,7 @@ def payouts(ledger: LedgerClient, job: Job, names: Mapping[bytes, str] | None = 
 
 
 def conservation(ledger: LedgerClient, others: Iterable[bytes], supply: int) -> Conservation:
-    """Sum up where all tokens are.
+    """Sum up where all MPC are; other coins are not counted.
 
     Parameters
     ----------
@@ -111,13 +112,14 @@ def conservation(ledger: LedgerClient, others: Iterable[bytes], supply: int) -> 
     """
     jobs = [ledger.job(number) for number in range(1, ledger.job_count() + 1)]
     parties = {account for job in jobs for account in _parties(job, ledger.events(job.id))}
-    accounts = parties | set(others) | {BURNT}
-    held = ledger.token.balance(ledger.contract)
+    accounts = parties | set(others)
+    held = ledger.token.balance(ledger.bank)
     return Conservation(
         contract_balance=held,
         stakes=sum(_stake(ledger, account) for account in accounts),
-        escrow=sum(job.escrow for job in jobs),
+        escrow=sum(job.escrow for job in jobs if job.coin == MPC_COIN),
         owed=sum(ledger.owed(job.id, account) for job in jobs for account in accounts),
+        burnt=ledger.burnt(),
         balances=held + sum(ledger.token.balance(account) for account in accounts),
         supply=supply,
     )
@@ -136,4 +138,4 @@ def _taken(settlement: Settlement, account: bytes) -> int:
 
 def _stake(ledger: LedgerClient, account: bytes) -> int:
     record = ledger.node(account) or ledger.trainer(account)
-    return record.stake if record else 0
+    return record.stake if record and record.coin == MPC_COIN else 0

@@ -42,7 +42,8 @@ class Bundle:
     recipe
         Training recipe; the graph has one input for each feature and one output for each class.
     test_set
-        The owner's test records, not standardised; None if the owner has none.
+        The owner's test records, not standardised; None if the owner has none, and in the bundle of a job,
+        whose members get them slice by slice.
 
     Raises
     ------
@@ -81,7 +82,7 @@ class Bundle:
 
     def to_bytes(self) -> bytes:
         """Encode as a container."""
-        parts = [self.graph, self.weights, self.recipe.to_json(), _pack_records(self.test_set)]
+        parts = [self.graph, self.weights, self.recipe.to_json(), pack_records(self.test_set)]
         return b"".join([MAGIC, *(len(part).to_bytes(8, "big") + part for part in parts)])
 
     @classmethod
@@ -95,7 +96,7 @@ class Bundle:
         """
         graph, weights, recipe_json, test_set = _sections(data)
         recipe = Recipe.from_json(recipe_json)
-        return cls(graph, weights, recipe, _unpack_records(test_set, recipe) if test_set else None)
+        return cls(graph, weights, recipe, unpack_records(test_set, recipe) if test_set else None)
 
 
 def _sections(data: bytes) -> list[bytes]:
@@ -117,18 +118,20 @@ def _sections(data: bytes) -> list[bytes]:
     return sections
 
 
-def _pack_records(records: Records | None) -> bytes:
+def pack_records(records: Records | None) -> bytes:
+    """Encode records as safetensors, canonically; none as no bytes."""
     if records is None:
         return b""
     return tensors.pack({"features": records.features, "labels": records.labels})
 
 
-def _unpack_records(data: bytes, recipe: Recipe) -> Records:
+def unpack_records(data: bytes, recipe: Recipe) -> Records:
+    """Decode and check untrusted records of a recipe; raises `InvalidBundle` naming the place."""
     arrays = tensors.unpack(data, field="test_set")
     if set(arrays) != {"features", "labels"}:
         raise InvalidBundle("must hold features and labels", field="test_set")
     records = _check_records(arrays["features"], arrays["labels"], recipe)
-    if _pack_records(records) != data:
+    if pack_records(records) != data:
         raise InvalidBundle("not canonical", field="test_set")
     return records
 

@@ -70,7 +70,7 @@ BLS_KEY_BYTES = 256
 BLS_SIGNATURE_BYTES = 128
 MAX_ENDPOINT_BYTES = 128
 PARTS = ("rules", "bls_verifier", "judge")
-"""Contracts without state of a deployment, in the order of the arguments of the ledger's constructor, after the bank."""
+"""Contracts that know no ledger, in the order of the ledger's constructor, after the bank."""
 TOKEN_SUPPLY = 10**9 * MPC
 """Base units of a new token, minted to the deployer."""
 
@@ -124,7 +124,7 @@ class LedgerClient(LedgerReader):
         )
 
     def register_trainer(self, encryption_key: bytes, stake: int, coin: int = MPC_COIN) -> None:
-        """Register this account as a trainer with an X25519 key (bytes[32]); pay its stake in a listed coin."""
+        """Register this account as a trainer with an X25519 key (bytes[32]); pay its stake."""
         checked_bytes(encryption_key, 32, "encryption_key")
         self._approve(coin, checked_amount(stake, "stake"))
         self._write(self._bank_functions.register_trainer(encryption_key, coin, stake))
@@ -139,9 +139,7 @@ class LedgerClient(LedgerReader):
 
     # Jobs (§9.2)
 
-    def create_job(
-        self, terms: JobTerms, nodes: int, fee: int = 100 * MPC, coin: int = MPC_COIN
-    ) -> int:
+    def create_job(self, terms: JobTerms, nodes: int, fee: int = 100 * MPC, coin: int = MPC_COIN) -> int:
         """Pay fee and draw fee, and open a job; `advance` draws its committee.
 
         Parameters
@@ -184,11 +182,11 @@ class LedgerClient(LedgerReader):
         self._write(self._functions.join(checked_job(job)))
 
     def advance(self, job: int) -> None:
-        """Draw a job's committee, or move the job past a deadline; refused with ``nothing_to_do`` if not due."""
+        """Draw a job's committee, or move the job past a deadline; ``nothing_to_do`` if not due."""
         self._write(self._functions.advance(checked_job(job)))
 
     def claim(self, job: int) -> None:
-        """Take what an ended job owes this account, in every coin; refused with ``nothing_owed`` if nothing."""
+        """Take what an ended job owes this account, in every coin; ``nothing_owed`` if it owes nothing."""
         owed = self.owed_by_coin(checked_job(job), self.account)
         for coin in owed or {MPC_COIN: 0}:
             self._write(self._bank_functions.claim(job, coin))

@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, Self
 
+import rlp
 from eth_account import Account
 from eth_account.datastructures import SignedTransaction
 from eth_account.signers.local import LocalAccount
 from eth_typing import ChecksumAddress
-import rlp
 from web3 import Web3
 from web3.contract import Contract
 from web3.contract.contract import ContractConstructor, ContractEvent, ContractFunction
@@ -149,6 +149,10 @@ class Connection:
             )
         return found
 
+    def code(self, address: bytes) -> bytes:
+        """Return the code of a contract, bytes[20]; empty where there is none."""
+        return bytes(self._ask(lambda: self._web3.eth.get_code(_checksummed(address))))
+
     def block_number(self) -> int:
         """Return the number of the latest block: one small request, cheap enough to poll."""
         return int(self._ask(lambda: self._web3.eth.block_number))
@@ -226,7 +230,7 @@ class Connection:
         return Web3.to_bytes(hexstr=address)
 
     def next_contract(self, after: int = 0) -> bytes:
-        """Return the address of a contract that this account creates ``after`` further transactions, bytes[20]."""
+        """Return the address (bytes[20]) of a contract that this account creates after so many others."""
         address = self._required_signer().address
         nonce = max(self._next_nonce, self._pending_nonce(address)) + after
         return keccak256(rlp.encode([_account_bytes(address), nonce]))[12:]

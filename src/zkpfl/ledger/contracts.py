@@ -23,18 +23,21 @@ class CompiledContract:
         The contract's JSON ABI.
     bytecode
         Creation code, without constructor arguments.
+    runtime
+        What then stands on the chain, but for the immutables that follow it.
     compiler
         Name and version of the compiler.
     """
 
     abi: list[dict[str, Any]]
     bytecode: bytes
+    runtime: bytes
     compiler: str
 
 
 @cache
 def compiled(name: str) -> CompiledContract:
-    """Return a contract of the package: ``zkpfl``, ``bank``, ``mpc_token``, ``rules``, ``bls_verifier`` or ``judge``.
+    """Return a contract of the package: zkpfl, bank, mpc_token, rules, bls_verifier or judge.
 
     Raises
     ------
@@ -54,5 +57,6 @@ def compiled(name: str) -> CompiledContract:
     return CompiledContract(
         abi=contract["abi"],
         bytecode=bytes.fromhex(contract["bytecode"].removeprefix("0x")),
+        runtime=bytes.fromhex(contract["bytecode_runtime"].removeprefix("0x")),
         compiler=document["compiler"],
     )

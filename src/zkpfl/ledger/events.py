@@ -70,7 +70,7 @@ class Unstaked(Event):
 
 @dataclass(frozen=True)
 class JobCreated(Event):
-    """A job with all its terms; ``draw_fee`` is burnt, the hash of ``draw_block`` draws ``nodes`` zk-nodes."""
+    """A job; ``draw_fee`` is burnt, the hash of ``draw_block`` draws ``nodes`` zk-nodes."""
 
     job: int
     owner: bytes

@@ -156,9 +156,7 @@ class _Stage:
         self.nodes[0].attest(job, number, DIGEST, committee, committee, signature)
         accuracy = ACCURACY_PPM + 1000 * number
         for trainer in self.trainers:
-            trainer.score(
-                job, number, score_commitment(context, trainer.account, DIGEST, accuracy, DIGEST)
-            )
+            trainer.score(job, number, score_commitment(context, trainer.account, DIGEST, accuracy, DIGEST))
         for trainer in self.trainers:
             trainer.reveal(job, number, DIGEST, accuracy, DIGEST)
         return sum(gas for _, gas, _ in self.meter.entries[before:])

@@ -34,8 +34,8 @@ class SignedAttestation:
         Sets of trainers and of nodes.
     aggregate_root, posts
         32 bytes each; ``posts`` is the hash of what was posted.
-    signature, key
-        bytes[128] and, of the signer, bytes[256] in the EIP-2537 encoding.
+    signature
+        bytes[128] in the EIP-2537 encoding.
     """
 
     accepted: int
@@ -43,11 +43,10 @@ class SignedAttestation:
     valid: int
     posts: bytes
     signature: bytes
-    key: bytes
 
-    def to_tuple(self) -> tuple[int, bytes, int, bytes, bytes, bytes]:
-        """In the order of the contract's struct."""
-        return self.accepted, self.aggregate_root, self.valid, self.posts, self.signature, self.key
+    def to_tuple(self, key: bytes) -> tuple[int, bytes, int, bytes, bytes, bytes]:
+        """In the order of the contract's struct, with the signer's registered key (bytes[256])."""
+        return self.accepted, self.aggregate_root, self.valid, self.posts, self.signature, key
 
 
 class Judge:
@@ -79,8 +78,7 @@ class Judge:
         """Open a case: row ``row`` of what a zk-node posted fails the sum of the accepted commitments."""
         place = checked_job(job), checked_round(round)
         posts = [
-            (poster, post.share_root, post.manifest)
-            for poster, post in self.ledger.posts(job, round).items()
+            (poster, post.share_root, post.manifest) for poster, post in self.ledger.posts(job, round).items()
         ]
         return self._open(self._functions.accuse_aggregate_share(self._address, *place, node, row, posts))
 
@@ -109,13 +107,24 @@ class Judge:
     ) -> None:
         """Convict a zk-node by two attestations of different sets or aggregates of one round."""
         place = checked_job(job), checked_round(round), node
-        statements = first.to_tuple(), second.to_tuple()
+        key = self._key(job, node)
+        statements = first.to_tuple(key), second.to_tuple(key)
         self._write(self._functions.prove_equivocation(self._address, *place, *statements))
 
     def prove_other_set(self, job: int, round: int, node: int, attestation: SignedAttestation) -> None:
         """Convict a zk-node that attested the aggregate of another set than the ledger's."""
         place = checked_job(job), checked_round(round), node
-        self._write(self._functions.prove_other_set(self._address, *place, attestation.to_tuple()))
+        statement = attestation.to_tuple(self._key(job, node))
+        self._write(self._functions.prove_other_set(self._address, *place, statement))
+
+    def _key(self, job: int, node: int) -> bytes:
+        committee = self.ledger.job(job).committee
+        if not 0 < node <= len(committee):
+            raise InvalidParameter(f"job {job} has zk-nodes 1 to {len(committee)}, not {node}", field="node")
+        record = self.ledger.node(committee[node - 1])
+        if record is None:
+            raise LedgerError("is not registered", party=f"zk-node {node}")
+        return record.bls_key
 
     def _open(self, function: ContractFunction) -> Case:
         bond = self.ledger.min_trainer_stake // 10

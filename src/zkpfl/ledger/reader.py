@@ -23,6 +23,8 @@ from zkpfl.ledger.events import (
     AggregatePosted,
     Event,
     NodeRegistered,
+    ScoreCommitted,
+    Scored,
     Submitted,
     address_bytes,
     event_from,
@@ -140,9 +142,17 @@ class LedgerReader:
         return [address_bytes(account) for account in self._read(self._bank_functions.nodes(), finalized)]
 
     @cached_property
+    def parts(self) -> dict[str, bytes]:
+        """Addresses (bytes[20]) of the contracts that this ledger relies on, by the names of `compiled`."""
+        own = self._functions
+        views = {"rules": own.RULES, "bls_verifier": own.VERIFIER, "judge": own.JUDGE}
+        found = {name: address_bytes(self._read(view())) for name, view in views.items()}
+        return {"bank": self.bank, "mpc_token": self.token.address, **found}
+
+    @property
     def judge(self) -> bytes:
         """Address of the judge that this ledger trusts, bytes[20]."""
-        return address_bytes(self._read(self._functions.JUDGE()))
+        return self.parts["judge"]
 
     def block_number(self) -> int:
         """Return the number of the latest block: cheap enough to poll."""
@@ -263,6 +273,16 @@ class LedgerReader:
             for event in self._events_of_round(AggregatePosted, job, round, finalized)
         }
 
+    def score_commitments(self, job: int, round: int) -> dict[bytes, bytes]:
+        """Return who has committed to a score of a round, by account, and to what."""
+        events = self._events_of_round(ScoreCommitted, job, round, finalized=False)
+        return {event.trainer: event.commitment for event in events}
+
+    def revealed_scores(self, job: int, round: int) -> dict[bytes, tuple[bytes, int]]:
+        """Return the revealed scores of a round: checkpoint and accuracy (ppm) by account."""
+        events = self._events_of_round(Scored, job, round, finalized=False)
+        return {event.trainer: (event.checkpoint, event.accuracy) for event in events}
+
     def committee_keys(self, job: int) -> bytes:
         """Return the BLS keys of a job's committee, in order, 256 bytes each."""
         nodes = [(address, self.node(address)) for address in self.job(job).committee]
@@ -295,11 +315,11 @@ class LedgerReader:
     def _logged(self, kind: type[_Event], last: int, filters: Mapping[str, Any]) -> list[_Event]:
         contract = self._bank_contract if kind in BANK_EVENTS else self._web3_contract
         logs = self.connection.logs(contract.events[kind.__name__], self.first_block, last, filters)
-        return [cast(_Event, event_from(kind, log["blockNumber"], log["logIndex"], log["args"])) for log in logs]
+        return [
+            cast(_Event, event_from(kind, log["blockNumber"], log["logIndex"], log["args"])) for log in logs
+        ]
 
-    def _events_of_round(
-        self, kind: type[_Event], job: int, round: int, finalized: bool
-    ) -> list[_Event]:
+    def _events_of_round(self, kind: type[_Event], job: int, round: int, finalized: bool) -> list[_Event]:
         last = self.connection.finalized_block() if finalized else self.connection.block_number()
         return self._logged(kind, last, {"job": checked_job(job), "round": checked_round(round)})
 

@@ -101,8 +101,8 @@ class DeploymentTerms:
     draw_fee
         Worth of what drawing a committee costs, base units of MPC; it is burnt.
     draw_delay
-        Blocks from the creation of a job to the one whose hash draws its committee, 0 to 255. Even with 0 nobody
-        knows that hash who sends the job, unless it makes the block itself.
+        Blocks from the creation of a job to the one whose hash draws its committee, 0 to 255. Even with 0
+        nobody knows that hash who sends the job, unless it makes the block itself.
     """
 
     unbonding_s: int = 3600
@@ -205,8 +205,8 @@ class JobTerms:
     slice_anchor
         Hash of the first slice's key, bytes[32]; zero bytes without slices.
     node_stake, trainer_stake
-        Least worth of the stake of a zk-node and of a trainer in this job, base units of MPC. ``threshold`` of
-        the one and ``quorum`` of the other are worth the fee at least.
+        Least worth of the stake of a zk-node and of a trainer in this job, base units of MPC. ``threshold``
+        of the one and ``quorum`` of the other are worth the fee at least.
 
     Raises
     ------

@@ -207,7 +207,9 @@ def slice_due(trained: int, opened: int, terms: JobTerms) -> bool:
     return -(-(trained + 1) * slices // rounds) > -(-trained * slices // rounds)
 
 
-def score_commitment(context: Context, trainer: bytes, checkpoint: bytes, accuracy: int, salt: bytes) -> bytes:
+def score_commitment(
+    context: Context, trainer: bytes, checkpoint: bytes, accuracy: int, salt: bytes
+) -> bytes:
     """What a trainer commits to before anyone's score is known, bytes[32] (docs/spec.md §9.3).
 
     Parameters
@@ -223,7 +225,17 @@ def score_commitment(context: Context, trainer: bytes, checkpoint: bytes, accura
     salt
         bytes[32], not to be guessed: accuracies are few.
     """
-    kinds = ["bytes32", "uint256", "address", "uint256", "uint256", "address", "bytes32", "uint256", "bytes32"]
+    kinds = [
+        "bytes32",
+        "uint256",
+        "address",
+        "uint256",
+        "uint256",
+        "address",
+        "bytes32",
+        "uint256",
+        "bytes32",
+    ]
     values = [
         _SCORE_TAG, context.chain_id, context.contract, context.job, context.round,
         trainer, checkpoint, accuracy, salt,

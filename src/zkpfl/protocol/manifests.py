@@ -32,11 +32,14 @@ class JobManifest:
         Layout of a training round; None if there are none.
     statistics
         Layout of the statistics round; None if there is none.
+    test_slices
+        Content ids of the sealed slices of the test set, in the order in which they are opened.
     """
 
     bundle: str
     training: Layout | None
     statistics: Layout | None
+    test_slices: tuple[str, ...] = ()
 
     def to_bytes(self) -> bytes:
         """Encode as canonical JSON."""
@@ -44,16 +47,20 @@ class JobManifest:
             name: asdict(layout) if (layout := getattr(self, name)) else None
             for name in ("training", "statistics")
         }
-        return strict_json.dump({"version": 1, "bundle": self.bundle, **layouts})
+        slices = list(self.test_slices)
+        return strict_json.dump({"version": 1, "bundle": self.bundle, **layouts, "test_slices": slices})
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """Decode; raises `InvalidEncoding` naming the field."""
-        value = _read(data, {"bundle", "training", "statistics"}, field="job manifest")
+        value = _read(data, {"bundle", "training", "statistics", "test_slices"}, field="job manifest")
+        if not isinstance(value["test_slices"], list):
+            raise InvalidEncoding("must be a list", field="test_slices")
         return cls(
             bundle=_content_id(value["bundle"], "bundle"),
             training=_layout(value["training"], "training"),
             statistics=_layout(value["statistics"], "statistics"),
+            test_slices=tuple(_content_id(cid, "test_slices") for cid in value["test_slices"]),
         )
 
 

@@ -10,6 +10,7 @@ from zkpfl.crypto.merkle import keccak256
 from zkpfl.ledger.client import PARTS, LedgerClient
 from zkpfl.ledger.contracts import compiled
 from zkpfl.ledger.embedded import EmbeddedLedger
+from zkpfl.ledger.records import MPC_COIN
 from zkpfl.ledger.replay import RepeatedLedger, replay
 from zkpfl.roles.audit_report import Findings, Progress
 
@@ -53,9 +54,11 @@ def audit_code(chain: EmbeddedLedger, ledger: LedgerClient, findings: Findings) 
     created = _creations(chain)
     own = created.get(ledger.contract, b"")
     arguments = own[len(compiled("zkpfl").bytecode) :]
-    parts = ("mpc_token", *PARTS)
+    parts = ("bank", *PARTS)
     addresses = (arguments[_WORD * i + 12 : _WORD * (i + 1)] for i in range(len(parts)))
-    for name, address in (("zkpfl", ledger.contract), *zip(parts, addresses, strict=True)):
+    token = ledger.coins[MPC_COIN].token
+    named = (("zkpfl", ledger.contract), ("mpc_token", token), *zip(parts, addresses, strict=True))
+    for name, address in named:
         place = f"contract {name} at 0x{address.hex()}"
         same = created.get(address, b"").startswith(compiled(name).bytecode)
         findings.require("contract_code", place, same, "is not the code that this package compiles")

@@ -48,7 +48,7 @@ class NodeKeys:
         header = chain.header(event.block)
         for transaction_hash in chain.transaction_hashes(header) if header else ():
             mined = chain.transaction(transaction_hash)
-            if mined is not None and bytes(mined.transaction.to) == self._ledger.contract:
+            if mined is not None and bytes(mined.transaction.to) == self._ledger.bank:
                 return _possession_argument(bytes(mined.transaction.data))
         raise LedgerError("is registered by another contract", party=f"zk-node 0x{event.account.hex()}")
 

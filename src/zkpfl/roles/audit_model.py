@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from zkpfl.crypto.sealing import EncryptionKey, member_key
 from zkpfl.errors import BadSum, ZkpflError
-from zkpfl.ledger.events import Event, Scored
+from zkpfl.ledger.events import Event, Scored, SliceOpened
 from zkpfl.ledger.records import Job, Phase, Round, RoundKind
 from zkpfl.protocol.aggregate import PublicAggregate
 from zkpfl.protocol.member import MemberRound
@@ -52,6 +52,7 @@ class ModelAudit:
         self._store = store
         self._job = job
         self._scores = [event for event in events if isinstance(event, Scored)]
+        self._slices = [event for event in events if isinstance(event, SliceOpened)]
         self._publics = publics
         self._job_key = job_key
         self._findings = findings
@@ -100,11 +101,11 @@ class ModelAudit:
         """Apply one round to the model; False if it does not give what the ledger says."""
         if round_.phase is not Phase.CLOSED:
             if round_.phase is Phase.ABORTED:
-                member.catch_up(replace(self._job, current_round=round_.number))
+                member.catch_up(self._job_in(round_))
             return True
         name = "checkpoint" if round_.kind is RoundKind.TRAINING else "statistics"
         try:
-            member.catch_up(replace(self._job, current_round=round_.number))
+            member.catch_up(self._job_in(round_))
             if round_.kind is RoundKind.TRAINING:
                 self._check_scores(member, round_)
         except ZkpflError as error:
@@ -114,7 +115,7 @@ class ModelAudit:
         return True
 
     def _check_scores(self, member: Member, round_: Round) -> None:
-        candidate = member.candidate(self._job, round_.number, round_)
+        candidate = member.candidate(self._job_in(round_), round_.number, round_)
         own = (candidate.checkpoint_hash, candidate.accuracy_ppm)
         for event in self._scores:
             if event.round != round_.number:
@@ -126,6 +127,12 @@ class ModelAudit:
                 self._findings.require("score", place, (event.checkpoint, event.accuracy) == own, detail)
             else:
                 self._findings.passed("score", place, "scored another checkpoint than the round's")
+
+    def _job_in(self, round_: Round) -> Job:
+        """The job as its members saw it when they scored the round."""
+        opened = [event for event in self._slices if event.round <= round_.number]
+        key = opened[-1].key if opened else self._job.terms.slice_anchor
+        return replace(self._job, current_round=round_.number, slices_opened=len(opened), slice_key=key)
 
     def _place(self, round_: Round) -> str:
         return f"job {self._job.id}, round {round_.number}"

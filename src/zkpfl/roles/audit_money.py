@@ -8,11 +8,12 @@ from collections.abc import Mapping, Sequence
 from zkpfl.crypto.merkle import keccak256
 from zkpfl.ledger.client import LedgerClient
 from zkpfl.ledger.embedded import EmbeddedLedger
-from zkpfl.ledger.events import Claimed, Convicted, Event, Slashed, Staked, Unstaked
+from zkpfl.ledger.events import Claimed, Convicted, Event, JobCreated, Slashed, Staked, Unstaked
 from zkpfl.ledger.logs import LogFilter
 from zkpfl.ledger.reconciliation import discrepancies
-from zkpfl.ledger.records import Job
+from zkpfl.ledger.records import MPC_COIN, Job
 from zkpfl.ledger.settlement import explain
+from zkpfl.ledger.token import Token
 from zkpfl.roles.audit_report import Findings
 
 _TRANSFER = int.from_bytes(keccak256(b"Transfer(address,address,uint256)"), "big")
@@ -42,11 +43,11 @@ def audit_settlement(ledger: LedgerClient, job: Job, events: Sequence[Event], fi
     held = 0 if expected.status else expected.escrow
     findings.require("escrow", place, job.escrow == held, f"is {job.escrow}, should be {held}")
     for account in sorted(_parties(job, events)):
-        claimed = sum(e.amount for e in events if isinstance(e, Claimed) and e.account == account)
-        due, owed = expected.owed(account) - claimed, ledger.owed(job.id, account)
-        findings.require(
-            "owed", f"{place}, account 0x{account.hex()}", owed == due, f"is {owed}, should be {due}"
-        )
+        for coin in range(len(ledger.coins)):
+            claims = [e for e in events if isinstance(e, Claimed) and (e.account, e.coin) == (account, coin)]
+            due = expected.owed(account, coin) - sum(claim.amount for claim in claims)
+            owed, where = ledger.owed(job.id, account, coin), f"account 0x{account.hex()}"
+            findings.require("owed", f"{place}, {where}", owed == due, f"is {owed}, should be {due}")
 
 
 def audit_conservation(
@@ -56,7 +57,7 @@ def audit_conservation(
     events: Mapping[int, Sequence[Event]],
     findings: Findings,
 ) -> None:
-    """Check that no token appears or disappears.
+    """Check that no token of any listed coin appears or disappears.
 
     Parameters
     ----------
@@ -67,19 +68,42 @@ def audit_conservation(
     findings
         Takes one check an account and one for each sum.
     """
-    balances = _balances(chain, ledger.token.address)
+    stakes = _audit_stakes(ledger, events, findings)
+    _audit_burnt(ledger, events, findings)
+    for coin in range(len(ledger.coins)):
+        _audit_token(chain, ledger.coin_token(coin), coin, findings)
+        debts = sum(_debts(ledger, job, events[number], coin) for number, job in jobs.items())
+        owns, owes = ledger.coin_token(coin).balance(ledger.bank), debts + stakes[coin] + ledger.burnt(coin)
+        detail = f"it holds {owns}; stakes, pools, unclaimed rewards and what is burnt are {owes}"
+        findings.require("conservation", f"bank, coin {coin}", owns == owes, detail)
+
+
+def _audit_token(chain: EmbeddedLedger, token: Token, coin: int, findings: Findings) -> None:
+    """Check every balance against the transfers, and their sum against what was minted."""
+    balances = _balances(chain, token.address)
     minted = -balances.pop(_NOBODY, 0)
-    held = {account: ledger.token.balance(account) for account in balances}
+    held = {account: token.balance(account) for account in balances}
     for account, balance in balances.items():
         detail = f"holds {held[account]}, the transfers give {balance}"
-        findings.require("balance", f"account 0x{account.hex()}", held[account] == balance, detail)
+        findings.require(
+            "balance", f"account 0x{account.hex()}, coin {coin}", held[account] == balance, detail
+        )
     detail = f"balances sum to {sum(held.values())}, {minted} were minted"
-    findings.require("token_supply", "token", sum(held.values()) == minted, detail)
-    stakes = _audit_stakes(ledger, events, findings)
-    debts = sum(_debts(ledger, job, events[number]) for number, job in jobs.items())
-    owns = ledger.token.balance(ledger.contract)
-    detail = f"the contract holds {owns}, stakes, escrow and unclaimed rewards are {stakes + debts}"
-    findings.require("conservation", "contract", owns == stakes + debts, detail)
+    findings.require("token_supply", f"coin {coin}", sum(held.values()) == minted, detail)
+
+
+def _audit_burnt(ledger: LedgerClient, events: Mapping[int, Sequence[Event]], findings: Findings) -> None:
+    """Check what is burnt: the draw fees, and four fifths of the stakes of the convicted."""
+    burnt: dict[int, int] = defaultdict(int)
+    for event in (event for of_job in events.values() for event in of_job):
+        if isinstance(event, JobCreated):
+            burnt[event.coin] += event.draw_fee
+        elif isinstance(event, Convicted):
+            burnt[event.coin] += event.stake - event.bounty
+    for coin in range(len(ledger.coins)):
+        stated = ledger.burnt(coin)
+        detail = f"is {stated}, the events give {burnt[coin]}"
+        findings.require("burnt", f"bank, coin {coin}", stated == burnt[coin], detail)
 
 
 def _balances(chain: EmbeddedLedger, token: bytes) -> dict[bytes, int]:
@@ -94,8 +118,10 @@ def _balances(chain: EmbeddedLedger, token: bytes) -> dict[bytes, int]:
     return balances
 
 
-def _audit_stakes(ledger: LedgerClient, events: Mapping[int, Sequence[Event]], findings: Findings) -> int:
-    """Check every stake against its movements; returns the sum of what the contract says."""
+def _audit_stakes(
+    ledger: LedgerClient, events: Mapping[int, Sequence[Event]], findings: Findings
+) -> dict[int, int]:
+    """Check every stake against its movements; returns the sum of what the bank says for each coin."""
     stakes: dict[bytes, int] = defaultdict(int)
     for event in ledger.account_events():
         if isinstance(event, Staked):
@@ -107,19 +133,20 @@ def _audit_stakes(ledger: LedgerClient, events: Mapping[int, Sequence[Event]], f
             stakes[event.node] -= event.amount
         elif isinstance(event, Convicted):
             stakes[event.account] -= event.stake
-    total = 0
+    total: dict[int, int] = defaultdict(int)
     for account, stake in stakes.items():
         record = ledger.node(account) or ledger.trainer(account)
         stated = record.stake if record else 0
         detail = f"is {stated}, its movements give {stake}"
         findings.require("stake", f"account 0x{account.hex()}", stated == stake, detail)
-        total += stated
+        total[record.coin if record else MPC_COIN] += stated
     return total
 
 
-def _debts(ledger: LedgerClient, job: Job, events: Sequence[Event]) -> int:
-    """What the contract holds for a job: escrow, and what it owes to owner, nodes, trainers and accusers."""
-    return job.escrow + sum(ledger.owed(job.id, account) for account in _parties(job, events))
+def _debts(ledger: LedgerClient, job: Job, events: Sequence[Event], coin: int) -> int:
+    """What the bank holds for a job in a coin: its pool, and what it owes to those who took part."""
+    pool = job.escrow if job.coin == coin else 0
+    return pool + sum(ledger.owed(job.id, account, coin) for account in _parties(job, events))
 
 
 def _parties(job: Job, events: Sequence[Event]) -> set[bytes]:

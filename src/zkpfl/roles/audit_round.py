@@ -19,6 +19,7 @@ from zkpfl.ledger.events import (
     Submitted,
 )
 from zkpfl.ledger.records import Job, Round
+from zkpfl.ledger.rules import posts_hash
 from zkpfl.protocol.aggregate import PublicAggregate, decode_commitments, require_roots
 from zkpfl.protocol.manifests import SubmissionManifest
 from zkpfl.protocol.plan import RoundPlan, bitmap_of, members_of
@@ -185,6 +186,7 @@ class RoundAudit:
 
     def _require_attestation(self, attested: Attested) -> None:
         posts = {self._job.committee.index(event.node): event for event in self._of(AggregatePosted)}
+        hashed = posts_hash((node + 1, post.share_root, post.manifest) for node, post in posts.items())
         valid, signers = list(members_of(attested.valid)), list(members_of(attested.signers))
         threshold = self._job.terms.threshold
         if set(valid) - posts.keys() or len(valid) < threshold or len(signers) < threshold:
@@ -195,7 +197,7 @@ class RoundAudit:
             self._round.accepted,
             attested.aggregate_root,
             attested.valid,
-            [(posts[node].share_root, posts[node].manifest) for node in valid],
+            hashed,
         )
         keys = [self._keys.of(self._job.committee[node], attested.block) for node in signers]
         if not aggregate_public_keys(keys).verify(digest, signature_from_ledger(attested.signature)):

@@ -16,13 +16,14 @@ _POLL_S = 0.2
 
 def claim_if_due(ledger: LedgerClient, job: Job, report: Reporter) -> bool:
     """Claim what an ended job owes this account; returns False while the job does not pay yet."""
-    owed = ledger.owed(job.id, ledger.account)
+    owed = ledger.owed_by_coin(job.id, ledger.account)
     if not owed:
         return True
     if ledger.connection.timestamp() < ledger.pays_at(job):
         return False
     ledger.claim(job.id)
-    report(RoleEvent("claimed", job.id, fields={"amount": str(owed)}))
+    for coin, amount in owed.items():
+        report(RoleEvent("claimed", job.id, fields={"coin": coin, "amount": str(amount)}))
     return True
 
 

@@ -114,6 +114,12 @@ class JobReader:
         try:
             for kind in (kind for kind, wanted in kinds.items() if wanted):
                 self.plan(job, 1, kind)
+            if len(self.manifest.test_slices) != job.terms.slices:
+                raise WrongContext(
+                    f"the manifest has {len(self.manifest.test_slices)}, the terms state {job.terms.slices}",
+                    party=f"owner of job {self.job_id}",
+                    field="slices",
+                )
         except (InvalidEncoding, InvalidInput, ProtocolFault) as error:
             text = f"job {self.job_id} cannot be carried out: {error}"
             raise JobFailed(text, party=error.party, field=error.field) from error

@@ -99,7 +99,9 @@ class RoleLoop:
 
 
 def advance_if_due(ledger: LedgerClient, job: Job, *, patience_s: float) -> bool:
-    """Move a job past an expired deadline; roles have different patience, so that one transaction is enough.
+    """Draw a job's committee, or move the job past an expired deadline.
+
+    Roles have different patience, so that one transaction is enough.
 
     Parameters
     ----------
@@ -117,6 +119,11 @@ def advance_if_due(ledger: LedgerClient, job: Job, *, patience_s: float) -> bool
     """
     if job.status.ended:
         return False
+    if job.status is JobStatus.DRAWING:
+        if ledger.block_number() < job.draw_block:
+            return False
+        ledger.advance(job.id)
+        return True
     deadline = job.join_deadline if job.status is JobStatus.RECRUITING else job.phase_deadline
     if time.time() < deadline + patience_s:
         return False

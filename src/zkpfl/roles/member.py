@@ -10,10 +10,19 @@ import numpy as np
 from zkpfl.crypto.encoding import decode_integers, decode_mean
 from zkpfl.crypto.merkle import keccak256
 from zkpfl.crypto.sealing import member_key, open_sealed
-from zkpfl.errors import BadSum, Equivocation, InvalidEncoding, WrongContext
+from zkpfl.errors import (
+    BadSum,
+    Equivocation,
+    InvalidEncoding,
+    InvalidInput,
+    ProtocolFault,
+    StorageError,
+    WrongContext,
+)
 from zkpfl.learning.bundle import MAX_BUNDLE_BYTES, Bundle
 from zkpfl.learning.evaluation import Score, evaluate
 from zkpfl.learning.records import Records
+from zkpfl.learning.slices import MAX_SLICE_BYTES, open_slice
 from zkpfl.learning.statistics import Standardizer
 from zkpfl.learning.weights import Vector, checkpoint_bytes, checkpoint_hash, flatten, server_step
 from zkpfl.ledger.records import Job, Phase, Round, RoundKind
@@ -38,7 +47,7 @@ class Candidate:
     checkpoint_hash
         Its SHA-256, 32 bytes.
     score
-        On the owner's test set; None without one.
+        On the slice of the owner's test set that was opened last; None before the first.
     """
 
     weights: Vector
@@ -48,7 +57,7 @@ class Candidate:
 
     @property
     def accuracy_ppm(self) -> int:
-        """Accuracy in parts per million, rounded down; 0 without a test set."""
+        """Accuracy in parts per million, rounded down; 0 without a slice to measure it on."""
         return 0 if self.score is None else self.score.correct * 1_000_000 // self.score.total
 
 
@@ -74,6 +83,8 @@ class Member:
 
     def __init__(self, reader: JobReader, store: Store, job_key: bytes, on_fault: FaultHandler) -> None:
         self._reader = reader
+        self._store = store
+        self._job_key = job_key
         self._on_fault = on_fault
         self._member_key = member_key(job_key)
         self.bundle = self._open_bundle(store, job_key)
@@ -83,6 +94,7 @@ class Member:
         self.training_rounds = 0
         self._applied = 0
         self._candidates: dict[int, Candidate] = {}
+        self._slices: dict[int, Records | None] = {}
 
     def catch_up(self, job: Job) -> None:
         """Apply every round that the ledger has closed since the last call.
@@ -154,7 +166,7 @@ class Member:
             self._on_fault(fault)
             weights = self.weights
         checkpoint = checkpoint_bytes(self.model, weights)
-        return Candidate(weights, checkpoint, checkpoint_hash(checkpoint), self._score(weights))
+        return Candidate(weights, checkpoint, checkpoint_hash(checkpoint), self._score(job, weights))
 
     def _next_weights(self, job: Job, number: int, round_: Round) -> Vector:
         plan = self._reader.plan(job, number, round_.kind)
@@ -163,11 +175,35 @@ class Member:
         mean = decode_mean(total, fixed_point(self.bundle), plan.rotation_seed, count)
         return server_step(self.weights, mean, self.bundle.recipe.server_learning_rate)
 
-    def _score(self, weights: np.ndarray) -> Score | None:
-        if self.bundle.test_set is None:
+    def _score(self, job: Job, weights: np.ndarray) -> Score | None:
+        opened = self._slice(job)
+        if opened is None:
             return None
-        test = self.standardized(self.bundle.test_set)
+        test = self.standardized(opened)
         return evaluate(self.model, weights, test.features, test.labels)
+
+    def _slice(self, job: Job) -> Records | None:
+        """The slice of the test set that was opened last; None before the first, or if it is no good."""
+        number = job.slices_opened
+        if number and number not in self._slices:
+            try:
+                self._slices[number] = self._open_slice(job, number)
+            except (ProtocolFault, InvalidEncoding, InvalidInput, StorageError) as error:
+                # All members find the same, so they still agree on the score: none.
+                self._slices[number] = None
+                party = f"owner of job {self._reader.job_id}"
+                text = f"slice {number} of the test set does not open: {error}"
+                self._on_fault(ProtocolFault(text, party=party, field="test_slices"))
+        return self._slices.get(number)
+
+    def _open_slice(self, job: Job, number: int) -> Records:
+        content_id = ContentId.parse(self._reader.manifest.test_slices[number - 1])
+        blob = self._store.get(content_id, max_size_bytes=MAX_SLICE_BYTES)
+        records = open_slice(blob, number, job.slice_key, self._job_key, self.bundle.recipe)
+        if len(records.labels) != job.terms.slice_records:
+            text = f"holds {len(records.labels)} records, the terms state {job.terms.slice_records}"
+            raise WrongContext(text, field="slice_records")
+        return records
 
     def _open_bundle(self, store: Store, job_key: bytes) -> Bundle:
         job = self._reader.job()
@@ -181,9 +217,8 @@ class Member:
         training = training_layout(bundle, trainers) if job.terms.training_rounds else None
         if manifest.training != training or manifest.statistics != statistics_layout(bundle, trainers):
             raise WrongContext("the job manifest does not describe the bundle", party=party, field="layout")
-        if job.terms.test_records != bundle.test_records:
-            # Pay for improvement depends on how many records measure it.
-            raise WrongContext("the terms state another test set", party=party, field="test_records")
+        if bundle.test_set is not None:
+            raise WrongContext("the bundle has the test set in it", party=party, field="test_set")
         return bundle
 
 

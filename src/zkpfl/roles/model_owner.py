@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from zkpfl.crypto.sealing import member_key, seal, seal_to
+from zkpfl.crypto.merkle import keccak256
+from zkpfl.crypto.sealing import derive_key, member_key, seal, seal_to
 from zkpfl.crypto.transcript import Context
-from zkpfl.errors import InvalidEncoding, LedgerError, ProtocolFault, ZkpflError
+from zkpfl.errors import InvalidEncoding, InvalidParameter, LedgerError, ProtocolFault, ZkpflError
 from zkpfl.learning.bundle import Bundle
+from zkpfl.learning.records import Records
+from zkpfl.learning.slices import seal_slice, slice_count, split
 from zkpfl.learning.weights import checkpoint_bytes
 from zkpfl.ledger.client import LedgerClient
-from zkpfl.ledger.records import Durations, Job, JobTerms, Phase
+from zkpfl.ledger.records import MPC_COIN, Durations, Job, JobStatus, JobTerms, Phase, RoundKind
+from zkpfl.ledger.rules import slice_due, slice_keys
 from zkpfl.protocol.manifests import JobManifest
 from zkpfl.roles.claiming import claim_or_tell
 from zkpfl.roles.events import Reporter, RoleEvent, Value, fault_event
@@ -32,8 +37,8 @@ class JobOrder:
 
     Parameters
     ----------
-    fee
-        Paid into escrow.
+    fee, coin
+        What the job can pay, and the listed coin in which.
     training_rounds
         Most training rounds.
     target_ppm, baseline_ppm
@@ -44,8 +49,10 @@ class JobOrder:
         Of each phase.
     deadline
         Of the job, seconds of Unix time.
-    committee
-        Accounts of the zk-nodes, 20 bytes each.
+    nodes
+        Size of the committee that is drawn.
+    slices
+        Into how many slices the test set is split; None for as many as say something.
     """
 
     fee: int
@@ -57,7 +64,9 @@ class JobOrder:
     max_trainers: int
     durations: Durations
     deadline: int
-    committee: tuple[bytes, ...]
+    nodes: int
+    slices: int | None = None
+    coin: int = MPC_COIN
 
 
 @dataclass(frozen=True)
@@ -104,7 +113,7 @@ class ModelOwnerRole:
         self._report = report
 
     def submit(self, bundle: Bundle, order: JobOrder, job_key: bytes) -> int:
-        """Seal and store the bundle, put the fee in escrow; returns the job's number.
+        """Seal and store bundle and test set, pay fee and draw fee; returns the job's number.
 
         Parameters
         ----------
@@ -117,17 +126,27 @@ class ModelOwnerRole:
 
         Raises
         ------
-        ProtocolFault
-            Nobody can seal a share to a zk-node of the committee: no trainer would join.
+        InvalidParameter
+            There are not so many slices in the test set, or fewer zk-nodes are registered than asked for.
         """
-        for address in order.committee:
-            committee_member(self._ledger, address)
-        sealed = self._store.put(seal(job_key, bundle.to_bytes(), context=BUNDLE_CONTEXT))
+        registered = len(self._ledger.nodes())
+        if registered < order.nodes:
+            text = f"{order.nodes} zk-nodes are asked for, {registered} are registered"
+            raise InvalidParameter(text, field="nodes", hint="start more, or ask for fewer")
+        confidential = replace(bundle, test_set=None).to_bytes()
+        content_id = str(self._store.put(seal(job_key, confidential, context=BUNDLE_CONTEXT)))
+        slices = self._slices(bundle, order)
+        keys = self._slice_keys(content_id, len(slices))
         manifest = JobManifest(
-            bundle=str(sealed),
+            bundle=content_id,
             training=training_layout(bundle, order.max_trainers) if order.training_rounds else None,
             statistics=statistics_layout(bundle, order.max_trainers),
+            test_slices=tuple(
+                str(self._store.put(seal_slice(records, number, key, job_key)))
+                for number, (records, key) in enumerate(zip(slices, keys, strict=True), start=1)
+            ),
         )
+        worth = self._ledger.worth(order.coin, order.fee)
         terms = JobTerms(
             training_rounds=order.training_rounds,
             statistics=manifest.statistics is not None,
@@ -142,19 +161,45 @@ class ModelOwnerRole:
             member_key=member_key(job_key).public,
             statistics_layout=manifest.statistics.shape if manifest.statistics else 0,
             training_layout=manifest.training.shape if manifest.training else 0,
-            test_records=bundle.test_records,
+            slices=len(slices),
+            slice_records=len(slices[0].labels) if slices else 0,
+            slice_anchor=keccak256(keys[0]) if keys else bytes(32),
+            # so much that neither t zk-nodes nor a quorum of trainers gain by giving up their stakes
+            node_stake=max(self._ledger.min_node_stake, -(-worth // order.threshold)),
+            trainer_stake=max(self._ledger.min_trainer_stake, -(-worth // order.quorum)),
         )
-        job_id = self._ledger.create_job(terms, list(order.committee), order.fee)
+        job_id = self._ledger.create_job(terms, order.nodes, order.fee, order.coin)
         self._report(RoleEvent("job_created", job_id, fields={"fee": str(order.fee)}))
         return job_id
 
-    def follow(self, job_id: int, job_key: bytes, stop: threading.Event) -> JobResult:
-        """Hand out the job key, follow every round and take the refund; returns when the job has ended.
+    def _slices(self, bundle: Bundle, order: JobOrder) -> list[Records]:
+        test_set, rounds = bundle.test_set, order.training_rounds
+        records = 0 if test_set is None else len(test_set.labels)
+        count = slice_count(records, rounds) if order.slices is None else order.slices
+        if not 0 <= count <= min(rounds, records):
+            text = f"must be 0 to {min(rounds, records)}, one a training round and of one record at least"
+            raise InvalidParameter(text, field="slices")
+        return [] if test_set is None or not count else split(test_set, count)
 
+    def _slice_keys(self, bundle: str, count: int) -> list[bytes]:
+        """Keys of the slices of a job's test set: the same again for a process that was restarted."""
+        if not count:
+            return []
+        secret = self._identity.encryption.to_bytes()
+        return slice_keys(derive_key(secret, purpose="test-slices", context=bundle.encode()), count)
+
+    def follow(self, job_id: int, job_key: bytes, stop: threading.Event) -> JobResult:
+        """See a job through: draw, hand out the key, open slices, follow rounds, take the refund.
+
+        Returns when the job has ended. A job whose committee has a zk-node to which nobody can seal is
+        cancelled.
         A fault of others does not keep the owner from the end of the job and its money: it is reported, and
         in the result.
         """
-        duty = _OwnerDuty(self._ledger, self._store, self._report, job_id, job_key)
+        reader = JobReader(self._ledger, self._store, job_id)
+        manifest = reader.manifest
+        keys = self._slice_keys(manifest.bundle, len(manifest.test_slices))
+        duty = _OwnerDuty(self._ledger, self._store, self._report, reader, job_key, keys)
         RoleLoop(self._ledger, stop, self._report).run(duty.step)
         job = self._ledger.job(job_id)
         if job.status.ended:
@@ -166,15 +211,22 @@ class _OwnerDuty:
     """The owner's part in one job."""
 
     def __init__(
-        self, ledger: LedgerClient, store: Store, report: Reporter, job_id: int, job_key: bytes
+        self,
+        ledger: LedgerClient,
+        store: Store,
+        report: Reporter,
+        reader: JobReader,
+        job_key: bytes,
+        slice_keys: Sequence[bytes],
     ) -> None:
         self._ledger = ledger
         self._store = store
         self._report = report
-        self._job_id = job_id
+        self._job_id = reader.job_id
         self._job_key = job_key
-        reader = JobReader(ledger, store, job_id)
+        self._slice_keys = slice_keys
         self._reader = reader
+        self._committee_known = False
         self._member = Member(reader, store, job_key, self._on_fault)
         self._granted: set[bytes] = set()
         self._stored = 0
@@ -188,12 +240,39 @@ class _OwnerDuty:
 
     def step(self) -> bool:
         job = self._reader.job()
+        if job.status is JobStatus.RECRUITING and not self._committee_known:
+            self._check_committee(job)
         if not job.status.ended:
             self._grant(job)
+        if job.status is JobStatus.RUNNING:
+            self._open_slice(job)
         self._follow(job)
         self._tell_of_rounds(job)
         advance_if_due(self._ledger, job, patience_s=PATIENCE_S)
         return job.status.ended
+
+    def _check_committee(self, job: Job) -> None:
+        """Cancel a job that nobody would join: a share could not be sealed to one of its zk-nodes."""
+        try:
+            for address in job.committee:
+                committee_member(self._ledger, address)
+        except ProtocolFault as fault:
+            self._on_fault(fault)
+            self.error = fault
+            self._ledger.cancel_job(self._job_id)
+        self._committee_known = True
+
+    def _open_slice(self, job: Job) -> None:
+        """Open the slice that is due, once no update of the round can be changed any more."""
+        number, terms = job.current_round, job.terms
+        if not Phase.CHECK <= job.phase <= Phase.ATTEST or not slice_due(
+            job.trained, job.slices_opened, terms
+        ):
+            return
+        round_ = self._reader.round(number)
+        if round_.kind is RoundKind.TRAINING and not round_.slice_opened:
+            self._ledger.open_slice(self._job_id, number, self._slice_keys[job.slices_opened])
+            self._report(RoleEvent("slice_opened", self._job_id, number, {"slice": job.slices_opened + 1}))
 
     def _follow(self, job: Job) -> None:
         """Keep the model in step; a fault stays until the ledger and storage can be followed again."""
@@ -204,7 +283,7 @@ class _OwnerDuty:
                 self._on_fault(fault)
             self.error = fault
         else:
-            self.error = None
+            self.error = None if job.status is not JobStatus.CANCELLED else self.error
             self._keep_checkpoint(job)
 
     def _tell_of_rounds(self, job: Job) -> None:

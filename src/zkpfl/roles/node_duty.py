@@ -250,7 +250,6 @@ class NodeDuty:
         context = state.plan.context
         public = self._public or self._aggregate(state, round_.accepted)
         self._public = public
-        posts = self._reader.posts(context.round)
         valid = []
         for node in (index + 1 for index in members_of(round_.delivered)):
             try:
@@ -259,13 +258,7 @@ class NodeDuty:
             except ProtocolFault as fault:
                 self._report(fault_event(fault, context.job, context.round))
         bitmap = bitmap_of(node - 1 for node in valid)
-        digest = attestation_digest(
-            context,
-            round_.accepted,
-            public.root,
-            bitmap,
-            [(posts[node].share_root, posts[node].manifest) for node in valid],
-        )
+        digest = attestation_digest(context, round_.accepted, public.root, bitmap, round_.posts)
         return _Attested(digest, bitmap, public.root, self._bls.sign(digest), time.monotonic())
 
     def _aggregate(self, state: NodeRound, accepted: int) -> PublicAggregate:

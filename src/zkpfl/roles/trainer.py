@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zkpfl.crypto.encoding import encode_integers, encode_update
-from zkpfl.crypto.sealing import open_from
+from zkpfl.crypto.sealing import derive_key, open_from
+from zkpfl.crypto.transcript import Context
 from zkpfl.errors import InvalidData, JobFailed, NotAuthorized, WrongContext, ZkpflError
 from zkpfl.learning.recipe import Recipe
 from zkpfl.learning.records import Records
@@ -22,6 +23,7 @@ from zkpfl.learning.statistics import local_statistics, to_fixed
 from zkpfl.learning.training import local_seed, train_locally
 from zkpfl.ledger.client import LedgerClient
 from zkpfl.ledger.records import Job, JobStatus, Phase, Round, RoundKind
+from zkpfl.ledger.rules import score_commitment
 from zkpfl.protocol.messages import MessageKind, SignedMessage
 from zkpfl.protocol.plan import RoundPlan, members_of
 from zkpfl.protocol.trainer import PreparedSubmission, SealedShare, SeededShares, prepare_submission
@@ -113,6 +115,7 @@ class TrainerRole:
         self._number: int | None = None
         self._submitted = 0
         self._scored = 0
+        self._revealed = 0
         self._pool = ThreadPoolExecutor(max_workers=12, thread_name_prefix="trainer")
         self._clients: dict[int, NodeClient] = {}
         self._uploads: dict[int, Future[SignedMessage]] = {}
@@ -162,6 +165,9 @@ class TrainerRole:
 
     def _join(self, job: Job) -> None:
         address = self._identity.account.address
+        if job.status is JobStatus.DRAWING:
+            advance_if_due(self._ledger, job, patience_s=PATIENCE_S)
+            return
         if address not in job.trainers:
             if job.status is not JobStatus.RECRUITING:
                 text = f"job {self._job_id} no longer recruits"
@@ -209,9 +215,13 @@ class TrainerRole:
                 self._submit(job, number, round_)
             self._submitted = number
         elif round_.phase is Phase.SCORE and self._scored < number:
-            if round_.accepted >> self._own_number & 1 and not round_.scored >> self._own_number & 1:
+            if round_.accepted >> self._own_number & 1:
                 self._score(job, number, round_)
             self._scored = number
+        elif round_.phase is Phase.REVEAL and self._revealed < number:
+            if round_.accepted >> self._own_number & 1:
+                self._reveal(job, number, round_)
+            self._revealed = number
 
     def _submit(self, job: Job, number: int, round_: Round) -> None:
         began = time.monotonic()
@@ -305,13 +315,45 @@ class TrainerRole:
         return self._clients[node]
 
     def _score(self, job: Job, number: int, round_: Round) -> None:
-        candidate = self._require_member().candidate(job, number, round_)
-        self._ledger.score(self._job_id, number, candidate.checkpoint_hash, candidate.accuracy_ppm)
+        if self._identity.account.address in self._ledger.score_commitments(self._job_id, number):
+            return  # before this process was started again
+        candidate, context = self._require_member().candidate(job, number, round_), self._context(number)
+        commitment = score_commitment(
+            context,
+            self._identity.account.address,
+            candidate.checkpoint_hash,
+            candidate.accuracy_ppm,
+            self._salt(context),
+        )
+        self._ledger.score(self._job_id, number, commitment)
         fields: dict[str, Value] = {
             "accuracy": candidate.accuracy_ppm / 1e6,
             "accepted": len(list(members_of(round_.accepted))),
         }
         self._report(RoleEvent("scored", self._job_id, number, fields))
+
+    def _reveal(self, job: Job, number: int, round_: Round) -> None:
+        address = self._identity.account.address
+        committed = address in self._ledger.score_commitments(self._job_id, number)
+        if not committed or address in self._ledger.revealed_scores(self._job_id, number):
+            return
+        candidate = self._require_member().candidate(job, number, round_)
+        self._ledger.reveal(
+            self._job_id,
+            number,
+            candidate.checkpoint_hash,
+            candidate.accuracy_ppm,
+            self._salt(self._context(number)),
+        )
+        self._report(RoleEvent("revealed", self._job_id, number))
+
+    def _context(self, number: int) -> Context:
+        return Context(self._ledger.chain_id, self._ledger.contract, self._job_id, number)
+
+    def _salt(self, context: Context) -> bytes:
+        """What hides the score until it is revealed; the same again for a process that was restarted."""
+        secret = self._identity.encryption.to_bytes()
+        return derive_key(secret, purpose="score-salt", context=context.to_bytes())
 
     @property
     def _own_number(self) -> int:

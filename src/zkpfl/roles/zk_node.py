@@ -21,6 +21,7 @@ from zkpfl.errors import (
     ZkpflError,
 )
 from zkpfl.ledger.client import LedgerClient
+from zkpfl.ledger.records import JobStatus
 from zkpfl.protocol.messages import SignedMessage
 from zkpfl.protocol.zk_node import ReleaseJournal
 from zkpfl.roles.events import Reporter, RoleEvent, fault_event
@@ -72,6 +73,7 @@ class ZkNodeRole:
         self._report = report
         self._duties: dict[int, NodeDuty] = {}
         self._jobs_seen = 0
+        self._undrawn: set[int] = set()
 
     def register(self, endpoint: str, stake: int) -> None:
         """Register key, endpoint and stake, unless this account is registered already.
@@ -172,8 +174,12 @@ class ZkNodeRole:
         return False
 
     def _find_jobs(self) -> None:
-        for job_id in range(self._jobs_seen + 1, self._ledger.job_count() + 1):
+        new = range(self._jobs_seen + 1, self._ledger.job_count() + 1)
+        for job_id in (*sorted(self._undrawn), *new):
             job = self._ledger.job(job_id)
+            self._undrawn.discard(job_id)
+            if job.status is JobStatus.DRAWING:
+                self._undrawn.add(job_id)
             address = self._identity.account.address
             if address in job.committee and not job.status.ended:
                 node = job.committee.index(address) + 1

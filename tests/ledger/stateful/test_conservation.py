@@ -114,9 +114,7 @@ class Ledger(RuleBasedStateMachine):
         amount=amounts,
         coin=coins,
     )
-    def call_anything(
-        self, account: bytes, name: str, job: int, number: int, amount: int, coin: int
-    ) -> None:
+    def call_anything(self, account: bytes, name: str, job: int, number: int, amount: int, coin: int) -> None:
         who = hexadecimal(account)
         arguments: dict[str, tuple[Any, ...]] = {
             "register_trainer": (b"e" * 32, coin, amount // (10**12 if coin else 1)),
@@ -294,9 +292,7 @@ class Ledger(RuleBasedStateMachine):
         for accepted in (3, 7 if two else 3):
             digest = attestation_digest(context, accepted, b"a" * 32, 3, b"p" * 32)
             signature = signature_to_ledger(key.sign(digest))
-            statements.append(
-                (accepted, b"a" * 32, 3, b"p" * 32, signature, key.public.to_ledger())
-            )
+            statements.append((accepted, b"a" * 32, 3, b"p" * 32, signature, key.public.to_ledger()))
         arguments = (hexadecimal(self.direct.address), job, 1, node, *statements)
         self.call(accuser, "prove_equivocation", *arguments, contract=self.direct.judge)
 

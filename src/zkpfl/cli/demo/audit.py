@@ -68,14 +68,8 @@ class RoundAudit:
         self._check_attestation(job, round_, public)
 
     def _check_attestation(self, job: Job, round_: Round, public: PublicAggregate) -> None:
-        posts = self._ledger.posts(job.id, round_.number)
-        valid = [posts[index + 1] for index in members_of(round_.valid)]
         digest = attestation_digest(
-            public.plan.context,
-            round_.accepted,
-            public.root,
-            round_.valid,
-            [(post.share_root, post.manifest) for post in valid],
+            public.plan.context, round_.accepted, public.root, round_.valid, round_.posts
         )
         records = [self._ledger.node(job.committee[index]) for index in members_of(round_.signers)]
         keys = [BlsPublicKey.from_ledger(record.bls_key) for record in records if record is not None]

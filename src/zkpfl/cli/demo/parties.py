@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from zkpfl.cli.addresses import format_address
 from zkpfl.cli.demo.settings import PHASES, DemoSettings
 from zkpfl.crypto.merkle import keccak256
 from zkpfl.crypto.sealing import generate_encryption_key
@@ -13,7 +12,8 @@ from zkpfl.crypto.signatures import AccountKey
 from zkpfl.ledger.records import MPC
 from zkpfl.roles.identity import Identity
 
-FEE = 100 * MPC
+FEE = 110 * MPC
+"""Fee and draw fee."""
 STAKE = 500 * MPC
 JOB = 1
 """The demo's ledger is new, so its job is the first."""
@@ -40,7 +40,7 @@ class Parties:
 
     @property
     def node_names(self) -> list[str]:
-        """Names of the zk-nodes, in the order of the committee."""
+        """Names of the zk-nodes."""
         return [f"node-{number}" for number in range(1, self._settings.nodes + 1)]
 
     @property
@@ -84,7 +84,7 @@ class Parties:
         options = {
             "--job-key": str(self.job_key_file),
             "--model": run.data.value,
-            "--committee": ",".join(format_address(node.account.address) for node in self.nodes),
+            "--nodes": str(run.nodes),
             "--threshold": str(run.threshold),
             "--quorum": str(run.quorum),
             "--max-trainers": str(run.trainers),

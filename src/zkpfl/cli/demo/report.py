@@ -75,9 +75,10 @@ class DemoReport:
         """Draw the table of payouts and the conclusions."""
         console.print(payouts_table(self.payouts))
         money = self.conservation
-        held = f"contract holds {format_mpc(money.contract_balance)} MPC = stakes {format_mpc(money.stakes)}"
+        held = f"the bank holds {format_mpc(money.contract_balance)} MPC = stakes {format_mpc(money.stakes)}"
         owed = f"escrow {format_mpc(money.escrow)} + owed {format_mpc(money.owed)}"
-        self._say(console, money.holds, f"money conserved: {held} + {owed}")
+        burnt = f"burnt {format_mpc(money.burnt)}"
+        self._say(console, money.holds, f"money conserved: {held} + {owed} + {burnt}")
         self._say(console, self.verified, "every aggregate, proof, attestation and checkpoint verified here")
         accuracy = self.job["accuracy"] or 0.0
         target, status = self.job["target"], self.job["status"]

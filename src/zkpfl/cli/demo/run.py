@@ -22,14 +22,13 @@ from zkpfl.cli.output import Output
 from zkpfl.cli.payouts import conservation, payouts
 from zkpfl.errors import JobFailed, Unavailable, ZkpflError
 from zkpfl.ledger.client import TOKEN_SUPPLY, LedgerClient
-from zkpfl.ledger.records import Job
+from zkpfl.ledger.records import DeploymentTerms, Job
 from zkpfl.roles.events import fault_event
 from zkpfl.roles.job_key import load_job_key
 from zkpfl.roles.network import Network
 
 if TYPE_CHECKING:
     from zkpfl.cli.demo.audit import RoundAudit
-    from zkpfl.learning.bundle import Bundle
 
 CHALLENGE_S = 1
 """Seconds after the end in which the demo's ledger would take evidence, before it pays."""
@@ -100,18 +99,19 @@ class _Demo:
         for child in (owner, *trainers):
             child.wait(LEAVE_TIMEOUT_S)
         self._clock.lap("settle")
-        return self._report(ledger, job, follower.verified, self._baseline(audit.member.bundle, job))
+        return self._report(ledger, job, follower.verified, self._baseline(job))
 
     def _deploy(self, chain: Child) -> Network:
         url = str(chain.wait_for("serving", PATIENCE_S, self._stop)["url"])
         self._clock.lap("ledger")
+        terms = DeploymentTerms(unbonding_s=UNBONDING_S, challenge_s=CHALLENGE_S)
         store = self._settings.data_dir / "store"
         account, file, grants = (
             self.parties.deployer.account,
             self.parties.network_file,
             self.parties.grants(),
         )
-        deploy_network(url, account, file, store, grants, unbonding_s=UNBONDING_S, challenge_s=CHALLENGE_S)
+        deploy_network(url, account, file, store, grants, terms)
         self._clock.lap("deploy")
         return Network.load(file)
 
@@ -136,11 +136,13 @@ class _Demo:
         key = load_job_key(self.parties.job_key_file)
         return RoundAudit(ledger, network.open_store(), JOB, key, self._fault)
 
-    def _baseline(self, bundle: Bundle, job: Job) -> float:
+    def _baseline(self, job: Job) -> float:
         from zkpfl.cli.demo.baseline import baseline_accuracy
+        from zkpfl.cli.sources import model_source
 
         self.display.advance("plain federated averaging, to compare", 0, 1)
         terms = job.terms
+        bundle = model_source(self._settings.data.value, self._settings.seed).bundle
         accuracy = baseline_accuracy(self._settings, bundle, terms.training_rounds, terms.target / 1e6)
         self._clock.lap("baseline")
         return accuracy

@@ -11,7 +11,7 @@ from zkpfl.params import Committee
 
 HOSPITALS = ("cleveland", "hungary", "switzerland", "va_long_beach")
 DEFAULT_TRAINERS = {"heart": 4, "digits": 8}
-PHASES = "60,20,10,10,10,20"
+PHASES = "60,20,10,10,10,20,10"
 """Seconds of each phase: a party that is killed delays a round by no more than one of them."""
 
 
