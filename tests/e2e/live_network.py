@@ -25,7 +25,7 @@ from zkpfl.storage.local import LocalStore
 
 STAKE = 500 * MPC
 PURSE = 2000 * MPC
-DURATIONS = Durations(join=60, collect=20, check=10, aggregate=10, attest=10, score=20)
+DURATIONS = Durations(join=60, collect=20, check=10, aggregate=10, attest=10, score=20, reveal=10)
 
 
 @dataclass
@@ -122,7 +122,7 @@ class LiveNetwork:
                     "max_trainers": 4,
                     "durations": DURATIONS,
                     "deadline": int(time.time()) + 3600,
-                    "committee": tuple(identity.account.address for identity in self.node_identities),
+                    "nodes": len(self.node_identities),
                 }
                 | changes
             )
@@ -135,7 +135,16 @@ class LiveNetwork:
         self.owner = RoleThread(follow)
         self.owner.recorder = recorder
         self.owner.start()
+        self.wait_until(lambda: self.treasury.job(job_id).committee)
+        self._seat(self.treasury.job(job_id).committee)
         return job_id
+
+    def _seat(self, committee: tuple[bytes, ...]) -> None:
+        """From now on node j of the committee is the j-th of the lists."""
+        places = {identity.account.address: index for index, identity in enumerate(self.node_identities)}
+        order = [places[account] for account in committee]
+        self.nodes = [self.nodes[index] for index in order]
+        self.node_identities = [self.node_identities[index] for index in order]
 
     def start_trainer(self, job_id: int, records: Records, *, seed: int | None = 0) -> RoleThread:
         """Start a trainer once those before it have joined, so that its number is its place in the list."""
@@ -181,7 +190,8 @@ class LiveNetwork:
 
         def run(thread: RoleThread) -> None:
             client = self.client(identity)
-            journal = SqliteReleaseJournal(self.folder / f"node-{index}" / "released.db")
+            name = f"node-{identity.account.address.hex()}"
+            journal = SqliteReleaseJournal(self.folder / name / "released.db")
             role = ZkNodeRole(client, self.store, identity, journal, thread.recorder)
             record = client.node(identity.account.address)
             port = int(record.endpoint.rsplit(":", 1)[1]) if record else 0

@@ -27,7 +27,7 @@ from zkpfl.protocol.zk_node import AggregateShare, NodeRound
 from zkpfl.roles import trainer as trainer_role
 from zkpfl.roles.network import Network
 
-FAST = Durations(join=60, collect=8, check=4, aggregate=4, attest=4, score=6)
+FAST = Durations(join=60, collect=8, check=4, aggregate=4, attest=4, score=6, reveal=4)
 
 
 def start_job(network: LiveNetwork, bundle: Bundle, hospitals: list[HospitalSplit], **changes: Any) -> int:
@@ -151,7 +151,7 @@ def test_node_killed_between_its_record_and_its_post_delivers_when_it_is_back(
 ) -> None:
     """SIGKILL, no stop in order: the record of the release is on disk, the release not on the ledger."""
     network.nodes[1].kill()
-    patient = Durations(join=60, collect=30, check=30, aggregate=60, attest=30, score=30)
+    patient = Durations(join=60, collect=30, check=30, aggregate=60, attest=30, score=30, reveal=30)
     with serve_as_process(network, 1, "-c", DIES_BEFORE_IT_POSTS) as dying:
         job_id = start_job(network, bundle, hospitals[:2], durations=patient)
         assert dying.wait(90) == -signal.SIGKILL
@@ -172,7 +172,7 @@ def test_node_killed_between_its_record_and_its_post_delivers_when_it_is_back(
 def test_too_few_nodes_fail_the_job_and_refund(
     network: LiveNetwork, bundle: Bundle, hospitals: list[HospitalSplit]
 ) -> None:
-    quick = Durations(join=60, collect=4, check=2, aggregate=2, attest=2, score=2)
+    quick = Durations(join=60, collect=4, check=2, aggregate=2, attest=2, score=2, reveal=2)
     for node in network.nodes[:2]:
         node.kill()
     start_job(network, bundle, hospitals[:3], durations=quick)
@@ -299,7 +299,8 @@ def test_job_without_a_manifest_stops_no_other_job(
     network.owner.kill()
     poisoned = network.treasury.job(1)
     owner = network.client(network.owner_identity)
-    owner.create_job(replace(poisoned.terms, manifest=b"\x01" * 32), list(poisoned.committee))
+    owner.create_job(replace(poisoned.terms, manifest=b"\x01" * 32), len(poisoned.committee))
+    owner.advance(2)
     job_id = start_job(network, bundle, hospitals[:3])
     result = network.finish()
     assert result.job.id == job_id

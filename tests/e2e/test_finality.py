@@ -12,7 +12,7 @@ from zkpfl.learning.bundle import Bundle
 from zkpfl.learning.heart_disease import HospitalSplit
 from zkpfl.ledger.records import Durations, JobStatus
 
-DURATIONS = Durations(join=60, collect=20, check=20, aggregate=20, attest=20, score=20)
+DURATIONS = Durations(join=60, collect=20, check=20, aggregate=20, attest=20, score=20, reveal=20)
 
 
 @pytest.mark.anvil
@@ -25,7 +25,7 @@ def test_nodes_release_what_is_final_and_are_in_time(
         assert 1 <= lag_s <= 5
         require_time_to_finalise(DURATIONS, lag_s)
         with pytest.raises(InvalidParameter, match="aggregate"):
-            require_time_to_finalise(Durations(60, 20, 20, lag_s, 20, 20), lag_s)
+            require_time_to_finalise(Durations(60, 20, 20, lag_s, 20, 20, 20), lag_s)
         job_id = network.start_owner(bundle, training_rounds=1, max_trainers=2, durations=DURATIONS)
         for hospital in hospitals[:2]:
             network.start_trainer(job_id, hospital.train)

@@ -185,7 +185,7 @@ def test_job_completes_and_the_hostile_party_is_named(
     assert any(fault in codes for codes in said), said
 
 
-QUICK = Durations(join=60, collect=3, check=4, aggregate=4, attest=4, score=4)
+QUICK = Durations(join=60, collect=3, check=4, aggregate=4, attest=4, score=4, reveal=4)
 
 
 def balance(network: LiveNetwork) -> int:
@@ -217,10 +217,10 @@ def test_statistics_that_no_data_has_end_the_job_with_a_refund(
 def test_a_false_checkpoint_of_a_majority_does_not_keep_the_owner_from_its_money(
     network: LiveNetwork, bundle: Bundle, hospitals: list[HospitalSplit], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def score(self: trainer_role.TrainerRole, _job: Any, number: int, _round: Any) -> None:
-        self._ledger.score(self._job_id, number, b"\x07" * 32, 500_000)
+    def verdict(_self: Any, _job: Any, _number: int, _round: Any) -> tuple[bytes, int]:
+        return b"\x07" * 32, 500_000
 
-    monkeypatch.setattr(trainer_role.TrainerRole, "_score", score)
+    monkeypatch.setattr(trainer_role.TrainerRole, "_verdict", verdict)
     job_id = start_job(network, bundle, hospitals[:3], durations=FAST)
     result = network.finish()
 
@@ -236,20 +236,24 @@ def test_a_committee_to_which_nobody_can_seal_is_refused(
     monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
 ) -> None:
-    """By an honest owner before it pays, and by trainers before they stake on the job of another one."""
+    """By an honest owner, which cancels, and by trainers before they stake on the job of another one."""
     honest = LedgerClient.register_node
 
     def cheat(
-        honest: Any, self: Any, bls: bytes, proof: bytes, _key: bytes, endpoint: str, stake: int
+        honest: Any, self: Any, bls: bytes, proof: bytes, _key: bytes, endpoint: str, *stake: int
     ) -> None:
-        honest(self, bls, proof, LOW_ORDER_KEY, endpoint, stake)
+        honest(self, bls, proof, LOW_ORDER_KEY, endpoint, *stake)
 
     monkeypatch.setattr(LedgerClient, "register_node", first_only(cheat, honest))
     network: LiveNetwork = request.getfixturevalue("network")
     node = f"zk-node 0x{network.node_identities[0].account.address.hex()}"
-    with pytest.raises(ProtocolFault, match=node):
-        network.start_owner(bundle)
-    assert network.treasury.job_count() == 0
+    cancelled = network.start_owner(bundle)
+    assert network.owner is not None
+    result = network.owner.join(30)
+    assert network.treasury.job(cancelled).status is JobStatus.CANCELLED
+    assert isinstance(result.error, ProtocolFault)
+    assert node in str(result.error)
+    assert network.treasury.owed(cancelled, network.owner_identity.account.address) == 0, "it took its fee"
 
     monkeypatch.setattr("zkpfl.roles.model_owner.committee_member", lambda *_: None)
     job_id = network.start_owner(bundle)

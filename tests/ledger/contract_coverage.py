@@ -2,9 +2,9 @@
 
 Watches the jumps of every call that the embedded engine and `DirectLedger` execute, in the test process. A
 statement is covered when code that it was compiled to has run; a branch is one way out of a condition
-(``if``, ``assert``, ``and``, ``or``, a loop). The reasons that a contract can give for a refusal are counted as
-well: each should have been given. Run without xdist; ``ZKPFL_CONTRACT_COVERAGE=100`` makes less than that fail
-the run.
+(``if``, ``assert``, ``and``, ``or``, a loop). The reasons that a contract can give for a refusal are counted
+as well: each should have been given. Run without xdist; with ``ZKPFL_CONTRACT_COVERAGE=100`` the run fails if
+less was covered.
 """
 
 from __future__ import annotations

@@ -95,14 +95,14 @@ def possession_digest(chain_id: int, contract: bytes, account: bytes, key: bytes
 
 
 def attestation_digest(
-    context: bytes, accepted: int, aggregate_root: bytes, valid: int, posts: list[tuple[bytes, bytes]]
+    context: bytes, accepted: int, aggregate_root: bytes, valid: int, posts: bytes
 ) -> bytes:
     chain_id, contract, job, round_ = context[:8], context[8:28], context[28:36], context[36:]
     words = [keccak(b"ZKPFL-V1-ATTESTATION")] + [
         part.rjust(32, b"\0") for part in (chain_id, contract, job, round_)
     ]
     words += [_word(accepted), aggregate_root, _word(valid)]
-    return keccak(b"".join([*words, keccak(b"".join(root + manifest for root, manifest in posts))]))
+    return keccak(b"".join([*words, posts]))
 
 
 def _word(value: int) -> bytes:

@@ -190,14 +190,14 @@ def possession_digest() -> Iterator[Case]:
 
 def attestation_digest() -> Iterator[Case]:
     for count, valid in ((2, 0b101), (3, 0b111)):
-        posts = [(secret(f"share root {k}"), secret(f"manifest {k}")) for k in range(count)]
+        posts = secret(f"{count} posts")
         accepted, root = (1 << 255) | 0b1011, secret("aggregate root")
         given = {
             "context": CONTEXT.hex(),
             "accepted": hex(accepted),
             "aggregate_root": root.hex(),
             "valid": valid,
-            "posts": [[part.hex() for part in post] for post in posts],
+            "posts": posts.hex(),
         }
         digest = bls.attestation_digest(CONTEXT, accepted, root, valid, posts)
         yield f"posts_{count}", given, {"digest": digest.hex()}

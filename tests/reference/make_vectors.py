@@ -10,11 +10,16 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.reference import cases_commitments, cases_encoding, cases_proofs
+from tests.reference import cases_commitments, cases_encoding, cases_ledger, cases_proofs
 from tests.reference.material import Refused
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "v1"
-OPERATIONS = cases_encoding.OPERATIONS | cases_commitments.OPERATIONS | cases_proofs.OPERATIONS
+OPERATIONS = (
+    cases_encoding.OPERATIONS
+    | cases_commitments.OPERATIONS
+    | cases_proofs.OPERATIONS
+    | cases_ledger.OPERATIONS
+)
 
 
 def make(operation: str) -> dict[str, str]:

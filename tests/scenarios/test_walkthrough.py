@@ -5,6 +5,7 @@ import pytest
 
 from tests.scenarios.round_parties import CONTENT_ID, Parties, deliver, updates
 from zkpfl.crypto.bls import aggregate_signatures, attestation_digest, verify_aggregate
+from zkpfl.ledger.rules import posts_hash
 from zkpfl.params import Committee
 from zkpfl.protocol.member import MemberRound
 from zkpfl.protocol.messages import MessageKind
@@ -44,7 +45,7 @@ def test_four_trainers_learn_the_sum_of_their_updates_and_nothing_else_moves(com
         accepted,
         public.root,
         bitmap_of(node - 1 for node in posts),
-        [(posts[node].share_root, bytes(32)) for node in sorted(posts)],
+        posts_hash((node, posts[node].share_root, bytes(32)) for node in sorted(posts)),
     )
     signature = aggregate_signatures([key.sign(digest) for key in parties.bls_keys])
     assert verify_aggregate([key.public for key in parties.bls_keys], digest, signature)

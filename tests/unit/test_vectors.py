@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from zkpfl.crypto.points import G1Array
 from zkpfl.crypto.proofs import aggregation
 from zkpfl.crypto.scalars import Scalars, decode_scalars, encode_scalars, to_int
 from zkpfl.crypto.transcript import Context, Transcript
+from zkpfl.ledger import rules
 from zkpfl.params import Committee, FixedPoint, Layout
 from zkpfl.protocol.plan import CommitteeMember, RoundPlan
 
@@ -261,23 +262,45 @@ def possession_digest(given: Given) -> Given:
 
 
 def attestation_digest(given: Given) -> Given:
-    posts: Sequence[tuple[bytes, bytes]] = [
-        (unhex(root), unhex(manifest)) for root, manifest in given["posts"]
-    ]
     digest = bls.attestation_digest(
         Context.from_bytes(unhex(given["context"])),
         int(given["accepted"], 16),
         unhex(given["aggregate_root"]),
         given["valid"],
-        posts,
+        unhex(given["posts"]),
     )
     return {"digest": digest.hex()}
+
+
+def posts_hash(given: Given) -> Given:
+    posts = [(node, unhex(root), unhex(manifest)) for node, root, manifest in given["posts"]]
+    return {"hash": rules.posts_hash(posts).hex()}
+
+
+def score_commitment(given: Given) -> Given:
+    context = Context.from_bytes(unhex(given["context"]))
+    trainer, checkpoint, salt = (unhex(given[name]) for name in ("trainer", "checkpoint", "salt"))
+    commitment = rules.score_commitment(context, trainer, checkpoint, given["accuracy"], salt)
+    return {"commitment": commitment.hex()}
+
+
+def slice_keys(given: Given) -> Given:
+    return {"keys": [key.hex() for key in rules.slice_keys(unhex(given["last"]), given["count"])]}
+
+
+def committee_draw(given: Given) -> Given:
+    weights = [int(weight) for weight in given["weights"]]
+    return {"drawn": rules.draw(unhex(given["seed"]), weights, given["count"])}
 
 
 OPERATIONS: dict[str, Callable[[Given], Given]] = {
     "transcript": transcript,
     "key_stream": key_stream,
     "merkle": merkle,
+    "posts_hash": posts_hash,
+    "score_commitment": score_commitment,
+    "slice_keys": slice_keys,
+    "committee_draw": committee_draw,
     "blob_hash": blob_hashes,
     "share_root": share_roots,
     "rotation": rotation,

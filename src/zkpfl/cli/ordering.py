@@ -142,5 +142,6 @@ def submit_job(
     if wait_s:
         enough = lambda: len(ledger.nodes()) >= order.nodes  # noqa: E731
         wait_until(enough, wait_s, stop, f"{order.nodes} zk-nodes to register")
-    key = new_job_key_file(job_key)
-    return ModelOwnerRole(ledger, where.open_store(), keys, output).submit(source.bundle, order, key)
+    role = ModelOwnerRole(ledger, where.open_store(), keys, output)
+    role.require_nodes(order)
+    return role.submit(source.bundle, order, new_job_key_file(job_key))

@@ -129,10 +129,7 @@ class ModelOwnerRole:
         InvalidParameter
             There are not so many slices in the test set, or fewer zk-nodes are registered than asked for.
         """
-        registered = len(self._ledger.nodes())
-        if registered < order.nodes:
-            text = f"{order.nodes} zk-nodes are asked for, {registered} are registered"
-            raise InvalidParameter(text, field="nodes", hint="start more, or ask for fewer")
+        self.require_nodes(order)
         confidential = replace(bundle, test_set=None).to_bytes()
         content_id = str(self._store.put(seal(job_key, confidential, context=BUNDLE_CONTEXT)))
         slices = self._slices(bundle, order)
@@ -171,6 +168,13 @@ class ModelOwnerRole:
         job_id = self._ledger.create_job(terms, order.nodes, order.fee, order.coin)
         self._report(RoleEvent("job_created", job_id, fields={"fee": str(order.fee)}))
         return job_id
+
+    def require_nodes(self, order: JobOrder) -> None:
+        """Raise `InvalidParameter` if fewer zk-nodes are registered than the order asks for."""
+        registered = len(self._ledger.nodes())
+        if registered < order.nodes:
+            text = f"{order.nodes} zk-nodes are asked for, {registered} are registered"
+            raise InvalidParameter(text, field="nodes", hint="start more, ask for fewer, or use --wait")
 
     def _slices(self, bundle: Bundle, order: JobOrder) -> list[Records]:
         test_set, rounds = bundle.test_set, order.training_rounds

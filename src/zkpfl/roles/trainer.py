@@ -317,17 +317,12 @@ class TrainerRole:
     def _score(self, job: Job, number: int, round_: Round) -> None:
         if self._identity.account.address in self._ledger.score_commitments(self._job_id, number):
             return  # before this process was started again
-        candidate, context = self._require_member().candidate(job, number, round_), self._context(number)
-        commitment = score_commitment(
-            context,
-            self._identity.account.address,
-            candidate.checkpoint_hash,
-            candidate.accuracy_ppm,
-            self._salt(context),
-        )
+        checkpoint, accuracy = self._verdict(job, number, round_)
+        context, address = self._context(number), self._identity.account.address
+        commitment = score_commitment(context, address, checkpoint, accuracy, self._salt(context))
         self._ledger.score(self._job_id, number, commitment)
         fields: dict[str, Value] = {
-            "accuracy": candidate.accuracy_ppm / 1e6,
+            "accuracy": accuracy / 1e6,
             "accepted": len(list(members_of(round_.accepted))),
         }
         self._report(RoleEvent("scored", self._job_id, number, fields))
@@ -337,15 +332,14 @@ class TrainerRole:
         committed = address in self._ledger.score_commitments(self._job_id, number)
         if not committed or address in self._ledger.revealed_scores(self._job_id, number):
             return
-        candidate = self._require_member().candidate(job, number, round_)
-        self._ledger.reveal(
-            self._job_id,
-            number,
-            candidate.checkpoint_hash,
-            candidate.accuracy_ppm,
-            self._salt(self._context(number)),
-        )
+        salt = self._salt(self._context(number))
+        self._ledger.reveal(self._job_id, number, *self._verdict(job, number, round_), salt)
         self._report(RoleEvent("revealed", self._job_id, number))
+
+    def _verdict(self, job: Job, number: int, round_: Round) -> tuple[bytes, int]:
+        """The checkpoint that the round's aggregate gives, and its accuracy in ppm."""
+        candidate = self._require_member().candidate(job, number, round_)
+        return candidate.checkpoint_hash, candidate.accuracy_ppm
 
     def _context(self, number: int) -> Context:
         return Context(self._ledger.chain_id, self._ledger.contract, self._job_id, number)

@@ -12,7 +12,7 @@ from zkpfl.ledger.records import MPC, Durations
 
 OPTIONS = OrderOptions(
     fee="120.5", rounds=None, target=None, baseline="0.5", threshold=2, quorum=3, max_trainers=4,
-    phases="60,20,10,10,10,20", deadline_s=600, committee=(b"\1" * 20, b"\2" * 20, b"\3" * 20),
+    phases="60,20,10,10,10,20,15", deadline_s=600, nodes=3, slices=None, coin=0,
 )  # fmt: skip
 
 
@@ -25,7 +25,7 @@ def test_the_model_says_how_long_and_how_far(model: ModelSource) -> None:
     order = order_of(OPTIONS, model)
     assert (order.training_rounds, order.target_ppm) == (12, 800_000)
     assert order.fee == 120 * MPC + MPC // 2
-    assert order.durations == Durations(60, 20, 10, 10, 10, 20)
+    assert order.durations == Durations(60, 20, 10, 10, 10, 20, 15)
     assert abs(order.deadline - time.time() - 600) < 5
 
 
@@ -42,16 +42,18 @@ def test_a_bundle_file_says_neither(model: ModelSource, field: str) -> None:
     assert caught.value.field == field
 
 
-@pytest.mark.parametrize("text", ["", "1,2,3", "1,2,3,4,5,6,7", "1,2,3,4,5,x", "1,2,3,4,5,-6", "1,2,3,4,5,0"])
+@pytest.mark.parametrize(
+    "text", ["", "1,2,3", "1,2,3,4,5,6,7,8", "1,2,3,4,5,6,x", "1,2,3,4,5,6,-7", "1,2,3,4,5,6,0"]
+)
 def test_no_phases(text: str) -> None:
     with pytest.raises(InvalidParameter):
         parse_phases(text)
 
 
 def test_the_aggregate_phase_outlasts_finality() -> None:
-    durations = parse_phases("60,20,10,20,10,20")
+    durations = parse_phases("60,20,10,20,10,20,10")
     for lag_s in (0, 10):
         require_time_to_finalise(durations, lag_s)
     with pytest.raises(InvalidParameter, match="at least 21 seconds"):
         require_time_to_finalise(durations, 11)
-    require_time_to_finalise(parse_phases("60,20,10,1,10,20"), 0)  # every block is final at once
+    require_time_to_finalise(parse_phases("60,20,10,1,10,20,10"), 0)  # every block is final at once

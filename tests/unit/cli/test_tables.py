@@ -41,10 +41,10 @@ def test_what_was_slashed_is_shown() -> None:
     assert "450" in text
 
 
-MONEY = Conservation(contract_balance=60, stakes=30, escrow=20, owed=10, balances=100, supply=100)
+MONEY = Conservation(65, stakes=30, escrow=20, owed=10, burnt=5, balances=100, supply=100)
 
 
 def test_conservation() -> None:
     assert MONEY.holds
-    for name in ("contract_balance", "stakes", "escrow", "owed", "balances", "supply"):
+    for name in ("contract_balance", "stakes", "escrow", "owed", "burnt", "balances", "supply"):
         assert not dataclasses.replace(MONEY, **{name: getattr(MONEY, name) + 1}).holds

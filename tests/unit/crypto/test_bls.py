@@ -205,7 +205,7 @@ def test_possession_digest_is_abi_encode() -> None:
 
 
 def test_attestation_digest_is_abi_encode() -> None:
-    posts = [(b"\1" * 32, b"\2" * 32), (b"\3" * 32, b"\4" * 32)]
+    posts = b"\1" * 32
     words = eth_abi.encode(
         ["bytes32", "uint256", "address", "uint256", "uint256", "uint256", "bytes32", "uint256", "bytes32"],
         [
@@ -217,21 +217,18 @@ def test_attestation_digest_is_abi_encode() -> None:
             0b1011,
             b"\5" * 32,
             0b101,
-            keccak(b"".join(root + manifest for root, manifest in posts)),
+            posts,
         ],
     )
     assert attestation_digest(CONTEXT, 0b1011, b"\5" * 32, 0b101, posts) == keccak(words)
 
 
 def test_digest_arguments_are_checked() -> None:
-    post = (bytes(32), bytes(32))
-    with pytest.raises(InvalidParameter, match="posts"):
-        attestation_digest(CONTEXT, 1, bytes(32), 0b11, [post])
     with pytest.raises(InvalidParameter):
-        attestation_digest(CONTEXT, 1 << 256, bytes(32), 0b1, [post])
+        attestation_digest(CONTEXT, 1 << 256, bytes(32), 0b1, bytes(32))
     with pytest.raises(InvalidParameter):
-        attestation_digest(CONTEXT, 1, bytes(31), 0b1, [post])
-    with pytest.raises(InvalidEncoding):
-        attestation_digest(CONTEXT, 1, bytes(32), 0b1, [(bytes(32), bytes(31))])
+        attestation_digest(CONTEXT, 1, bytes(31), 0b1, bytes(32))
+    with pytest.raises(InvalidParameter):
+        attestation_digest(CONTEXT, 1, bytes(32), 0b1, bytes(31))
     with pytest.raises(InvalidParameter):
         possession_digest(1, bytes(19), bytes(20), KEYS[0].public)

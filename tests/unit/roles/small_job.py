@@ -16,6 +16,7 @@ from zkpfl.crypto.bls import (
 )
 from zkpfl.crypto.encoding import encode_integers, encode_update
 from zkpfl.crypto.sealing import seal, seal_to
+from zkpfl.crypto.transcript import Context
 from zkpfl.learning.heart_disease import heart_disease, heart_disease_bundle
 from zkpfl.learning.statistics import local_statistics, to_fixed
 from zkpfl.learning.training import local_seed, train_locally
@@ -23,6 +24,7 @@ from zkpfl.ledger.client import LedgerClient, deploy
 from zkpfl.ledger.embedded import EmbeddedLedger
 from zkpfl.ledger.in_process import InProcessConnection
 from zkpfl.ledger.records import MPC, DeploymentTerms, Durations, RoundKind
+from zkpfl.ledger.rules import score_commitment, slice_due
 from zkpfl.protocol.aggregate import PublicAggregate
 from zkpfl.protocol.manifests import AggregateManifest, SubmissionManifest
 from zkpfl.protocol.plan import RoundPlan, bitmap_of
@@ -75,6 +77,7 @@ class SmallJob:
         self.bundle = heart_disease_bundle(0)
         self.owner = self._party()
         self.job_id = self._submit_job(rounds)
+        self._draw()
         self.reader = JobReader(self.owner.ledger, self.store, self.job_id)
         self._admit_trainers()
         self.member = Member(self.reader, self.store, JOB_KEY, lambda fault: None)
@@ -163,11 +166,17 @@ class SmallJob:
             threshold=2,
             quorum=2,
             max_trainers=TRAINERS,
-            durations=Durations(60, 60, 60, 60, 60, 60),
+            durations=Durations(60, 60, 60, 60, 60, 60, 60),
             deadline=NOW + 3600,
-            committee=tuple(party.identity.account.address for party in self.nodes),
+            nodes=NODES,
         )
         return role.submit(self.bundle, order, JOB_KEY)
+
+    def _draw(self) -> None:
+        """Draw the committee; node j is then ``nodes[j − 1]``."""
+        self.owner.ledger.advance(self.job_id)
+        committee = self.owner.ledger.job(self.job_id).committee
+        self.nodes.sort(key=lambda party: committee.index(party.identity.account.address))
 
     def _admit_trainers(self) -> None:
         grants = {}
@@ -180,6 +189,7 @@ class SmallJob:
         self.owner.ledger.grant_keys(self.job_id, grants)
         self.content["job_manifest"] = ContentId.from_digest(self.reader.job().terms.manifest)
         self.content["bundle"] = ContentId.parse(self.reader.manifest.bundle)
+        self.content["test_slice"] = ContentId.parse(self.reader.manifest.test_slices[0])
 
     # A round
 
@@ -225,22 +235,31 @@ class SmallJob:
     def _aggregate(self, plan: RoundPlan, nodes: list[NodeRound]) -> None:
         number = plan.context.round
         accepted = self.treasury.round(self.job_id, number).accepted
-        posts = []
         for node, party, journal in zip(nodes, self.nodes, self.journals, strict=True):
             share = node.release(accepted, journal)
             honest = share.manifest(node.node, str(self._put("aggregate_blob", share.blob)))
             manifest = self.make_post(node.node, honest)
             digest = self._put("aggregate_manifest", manifest.to_bytes()).digest
             party.ledger.post_aggregate(self.job_id, number, manifest.share_root, digest)
-            posts.append((manifest.share_root, digest))
         root, everyone = (
             self.make_aggregate_root(nodes[0].public_aggregate(accepted)),
             bitmap_of(range(NODES)),
         )
+        posts = self.treasury.round(self.job_id, number).posts
         digest = attestation_digest(plan.context, accepted, root, everyone, posts)
         keys = [BlsSecretKey.from_bytes(party.identity.bls) for party in self.nodes]
         signature = signature_to_ledger(aggregate_signatures([key.sign(digest) for key in keys]))
+        self._open_slice(number)
         self.nodes[0].ledger.attest(self.job_id, number, root, everyone, everyone, signature)
+
+    def _open_slice(self, number: int) -> None:
+        job = self.reader.job()
+        if self.reader.round(number).kind is RoundKind.TRAINING and slice_due(
+            job.trained, job.slices_opened, job.terms
+        ):
+            role = ModelOwnerRole(self.owner.ledger, self.store, self.owner.identity, lambda event: None)
+            keys = role._slice_keys(self.reader.manifest.bundle, job.terms.slices)
+            self.owner.ledger.open_slice(self.job_id, number, keys[job.slices_opened])
 
     def _score(self, number: int) -> None:
         round_ = self.reader.round(number)
@@ -248,5 +267,10 @@ class SmallJob:
         context = b"checkpoint" + self.reader.plan(self.reader.job(), number, round_.kind).context.to_bytes()
         self._put("checkpoint", seal(JOB_KEY, candidate.checkpoint, context=context))
         checkpoint, accuracy = self.make_score(candidate.checkpoint_hash, candidate.accuracy_ppm)
+        context_of_round = Context(CHAIN_ID, self.contract, self.job_id, number)
         for party in self.trainers:
-            party.ledger.score(self.job_id, number, checkpoint, accuracy)
+            address = party.identity.account.address
+            commitment = score_commitment(context_of_round, address, checkpoint, accuracy, JOB_KEY)
+            party.ledger.score(self.job_id, number, commitment)
+        for party in self.trainers:
+            party.ledger.reveal(self.job_id, number, checkpoint, accuracy, JOB_KEY)

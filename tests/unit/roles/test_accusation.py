@@ -14,7 +14,7 @@ from tests.unit.roles.small_job import CHAIN_ID, JOB_KEY, NODES, Party, SmallJob
 
 from zkpfl.cli.app import run
 from zkpfl.crypto.bls import BlsSecretKey, attestation_digest, signature_to_ledger
-from zkpfl.crypto.merkle import commitment_root, hash_blob, keccak256, share_root
+from zkpfl.crypto.merkle import commitment_root, hash_blob, share_root
 from zkpfl.crypto.points import G1Array
 from zkpfl.crypto.scalars import Scalars
 from zkpfl.crypto.sealing import member_key, open_from, seal_to
@@ -171,13 +171,13 @@ def test_the_commands_bring_evidence_before_the_judge(
 def write_attestation(job: Cheaters, folder: Path, accepted: int) -> str:
     """Node 1 attests a set."""
     context = Context(CHAIN_ID, job.contract, job.job_id, 1)
-    digest = attestation_digest(context, accepted, bytes(32), 1, [(bytes(32), bytes(32))])
+    digest = attestation_digest(context, accepted, bytes(32), 1, bytes(32))
     signature = BlsSecretKey.from_bytes(job.nodes[0].identity.bls).sign(digest)
     value = {
         "accepted": accepted,
         "aggregate_root": bytes(32).hex(),
         "valid": 1,
-        "posts": keccak256(bytes(64)).hex(),
+        "posts": bytes(32).hex(),
         "signature": signature_to_ledger(signature).hex(),
     }
     path = folder / f"attestation-{accepted}.json"

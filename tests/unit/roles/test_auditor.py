@@ -14,6 +14,7 @@ from tests.unit.roles.small_job import JOB_KEY, SmallJob
 from zkpfl.crypto.scalars import Scalars
 from zkpfl.errors import InvalidParameter
 from zkpfl.ledger.client import LedgerClient
+from zkpfl.ledger.client import PARTS
 from zkpfl.ledger.contracts import CompiledContract, compiled
 from zkpfl.ledger.in_process import InProcessConnection
 from zkpfl.ledger.replay import replay
@@ -280,7 +281,7 @@ def test_contracts_of_other_code_are_named(honest: Honest, monkeypatch: pytest.M
 
     monkeypatch.setattr(audit_chain, "compiled", altered)
     places = [check.place for check in failed(audit(honest.folder), "contract_code")]
-    assert [place.split()[1] for place in places] == ["zkpfl", "mpc_token", "rules", "bls_verifier", "judge"]
+    assert [place.split()[1] for place in places] == ["zkpfl", "mpc_token", "bank", *PARTS]
 
 
 class WrongRoot(SmallJob):

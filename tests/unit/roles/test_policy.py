@@ -13,12 +13,12 @@ NODES = tuple(bytes([number]) * 20 for number in range(1, 6))
 
 def job(quorum: int = 3, threshold: int = 2, committee: tuple[bytes, ...] = NODES[:3]) -> Job:
     terms = JobTerms(
-        1, False, 900_000, 500_000, threshold, quorum, 9, Durations(*[1] * 6), 10, bytes(32), bytes(32),
-        0, 1, 0,
+        1, False, 900_000, 500_000, threshold, quorum, 9, Durations(*[1] * 7), 10, bytes(32), bytes(32),
+        0, 1, 0, 0, bytes(32), 1, 1,
     )  # fmt: skip
     return Job(
-        1, bytes(20), terms, 1, committee, (), JobStatus.RECRUITING, 1, 5, 0, False, 0, 0, 0, None, 0, 0, 0,
-        Phase.NONE, 5,
+        1, bytes(20), terms, 1, 0, committee, (), JobStatus.RECRUITING, 1, 0, 5, 0, False, 0, 0, 0, 0, 0,
+        bytes(32), None, 0, 0, 0, Phase.NONE, 5,
     )  # fmt: skip
 
 
