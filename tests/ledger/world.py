@@ -22,6 +22,7 @@ from zkpfl.crypto.transcript import Context
 from zkpfl.errors import TransactionFailed
 from zkpfl.ledger.client import (
     MPC,
+    Coin,
     DeploymentTerms,
     Durations,
     Job,
@@ -86,7 +87,8 @@ class World:
         self.url = url
         self.connections: list[Connection] = []
         self.keys: dict[bytes, AccountKey] = {}
-        self.admin = deploy(self.connect(), DeploymentTerms(unbonding_s=UNBONDING_S, challenge_s=CHALLENGE_S))
+        admin, terms = self.connect(), DeploymentTerms(unbonding_s=UNBONDING_S, challenge_s=CHALLENGE_S)
+        self.admin = deploy(admin, terms, coins=self.made_coins(admin))
         self.bls: dict[bytes, BlsSecretKey] = {}
         self.registered: dict[bytes, LedgerClient] = {}
         self.pending: dict[int, list[tuple[int, bytes, int]]] = {}
@@ -97,6 +99,10 @@ class World:
     def close(self) -> None:
         for connection in self.connections:
             connection.close()
+
+    def made_coins(self, admin: Connection) -> list[Coin]:  # noqa: ARG002
+        """Coins to list beside MPC; tests of coins make some."""
+        return []
 
     def connect(self) -> Connection:
         key = AccountKey.generate()
@@ -120,6 +126,15 @@ class World:
         self.bls[client.account] = BlsSecretKey.generate()
         self.registered[client.account] = client
         self.enroll(client, stake)
+        return client
+
+    def register_in_coin(self, stake: int) -> LedgerClient:
+        """A zk-node whose stake is in coin 1."""
+        client = self.party()
+        self.bls[client.account] = key = BlsSecretKey.generate()
+        self.registered[client.account] = client
+        possession = self.possession(client, key)
+        client.register_node(key.public.to_ledger(), possession, b"e" * 32, "127.0.0.1:1", stake, coin=1)
         return client
 
     def enroll(self, client: LedgerClient, stake: int | None = None) -> None:

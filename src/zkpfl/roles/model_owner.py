@@ -231,6 +231,7 @@ class _OwnerDuty:
         self._slice_keys = slice_keys
         self._reader = reader
         self._committee_known = False
+        self._unsealable: ProtocolFault | None = None
         self._member = Member(reader, store, job_key, self._on_fault)
         self._granted: set[bytes] = set()
         self._stored = 0
@@ -262,7 +263,7 @@ class _OwnerDuty:
                 committee_member(self._ledger, address)
         except ProtocolFault as fault:
             self._on_fault(fault)
-            self.error = fault
+            self._unsealable = fault
             self._ledger.cancel_job(self._job_id)
         self._committee_known = True
 
@@ -287,7 +288,7 @@ class _OwnerDuty:
                 self._on_fault(fault)
             self.error = fault
         else:
-            self.error = None if job.status is not JobStatus.CANCELLED else self.error
+            self.error = self._unsealable
             self._keep_checkpoint(job)
 
     def _tell_of_rounds(self, job: Job) -> None:
