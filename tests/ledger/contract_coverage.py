@@ -140,10 +140,8 @@ def _note_entry(computation: Any, pc: int) -> None:
 def _note_jump(computation: Any, pc: int) -> None:
     contract = _contract(computation)
     if contract is not None:
-        condition = computation._stack.values[-2]
-        value = condition[1]
-        taken = any(value) if isinstance(value, bytes) else value != 0
-        contract.jumps.add((pc, taken))
+        value = computation._stack.values[-2]  # the stack holds numbers as either
+        contract.jumps.add((pc, any(value) if isinstance(value, bytes) else value != 0))
 
 
 def _note_reason(computation: Any) -> None:

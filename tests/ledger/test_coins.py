@@ -1,4 +1,4 @@
-"""Fees and stakes in other coins: worth, oracles that lie or stop, tokens that misbehave (docs/spec.md §9.7)."""
+"""Fees and stakes in other coins: worths, oracles, tokens that misbehave (docs/spec.md §9.7)."""
 
 from __future__ import annotations
 
@@ -204,9 +204,7 @@ def test_a_token_that_calls_back_finds_the_door_locked(world: CoinWorld, door: s
         "create_job": client._functions.create_job(astuple(world.terms()), 3, 1, 100 * UNIT),
     }
     target = client._functions if door in ("advance", "create_job") else client._bank_functions
-    address = Web3.to_checksum_address(
-        client.contract if target is client._functions else client.bank
-    )
+    address = Web3.to_checksum_address(client.contract if target is client._functions else client.bank)
     world.behave(CALLS_BACK, address, Web3.to_bytes(hexstr=calls[door]._encode_transaction_data()))
     client.withdraw_stake()  # the token reverts all of it if its call got through
     assert world.admin.trainer(client.account) is None
@@ -244,7 +242,8 @@ def test_each_coin_is_conserved(world: CoinWorld) -> None:
 def test_the_ledger_alone_moves_the_money_of_jobs(world: CoinWorld) -> None:
     own, who = world.admin._bank_functions, world.admin.connection.address
     doors = [
-        own.open(1, who, 0, 100 * MPC), own.draw(b"s" * 32, 3, 1), own.bind(who, 1), own.credit(1, [who], [1]),
+        own.open(1, who, 0, 100 * MPC), own.draw(b"s" * 32, 3, 1), own.bind(who, 1),
+        own.credit(1, [who], [1]),
         own.settle(1, who), own.release([who]), own.fine(1, who, who), own.confiscate(1, who, who, who),
     ]  # fmt: skip
     for door in doors:

@@ -112,4 +112,3 @@ def test_a_draw_waits_for_its_block_and_not_for_ever(late: World) -> None:
     assert late.state(jobs[0]).status is JobStatus.FAILED
     assert late.admin.owed(jobs[0], late.owner.account) == FEE
     late.close()
-

@@ -100,7 +100,7 @@ class World:
         for connection in self.connections:
             connection.close()
 
-    def made_coins(self, admin: Connection) -> list[Coin]:  # noqa: ARG002
+    def made_coins(self, admin: Connection) -> list[Coin]:
         """Coins to list beside MPC; tests of coins make some."""
         return []
 

@@ -431,6 +431,7 @@ def test_money_is_conserved_whatever_anyone_calls(direct: DirectLedger) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(2400)
 def test_money_is_conserved_in_twenty_thousand_calls(direct: DirectLedger) -> None:
     play(180)
     assert TOTALS["calls"] > 20_000

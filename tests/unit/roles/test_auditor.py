@@ -13,8 +13,7 @@ from tests.unit.roles.small_job import JOB_KEY, SmallJob
 
 from zkpfl.crypto.scalars import Scalars
 from zkpfl.errors import InvalidParameter
-from zkpfl.ledger.client import LedgerClient
-from zkpfl.ledger.client import PARTS
+from zkpfl.ledger.client import PARTS, LedgerClient
 from zkpfl.ledger.contracts import CompiledContract, compiled
 from zkpfl.ledger.in_process import InProcessConnection
 from zkpfl.ledger.replay import replay
