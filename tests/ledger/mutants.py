@@ -22,7 +22,7 @@ from zkpfl.ledger import contracts
 VARIABLE = "ZKPFL_MUTANT"
 SOURCES = Path(zkpfl.ledger.__file__).parent
 ROOT = Path(__file__).parents[2]
-ACCOUNTS, JOBS, ROUNDS, SETTLEMENT, CHOICE, JUDGE, REFUSALS = (
+ACCOUNTS, JOBS, ROUNDS, SETTLEMENT, CHOICE, JUDGE, REFUSALS, COINS, DRAW, SLICES = (
     f"tests/ledger/test_{name}.py"
     for name in (
         "contract_accounts",
@@ -32,6 +32,9 @@ ACCOUNTS, JOBS, ROUNDS, SETTLEMENT, CHOICE, JUDGE, REFUSALS = (
         "contract_choice",
         "judge",
         "judge_refusals",
+        "coins",
+        "draw",
+        "slices",
     )
 )
 
@@ -53,35 +56,57 @@ def without(contract: str, line: str, tests: str, words: str) -> Mutant:
 
 
 MUTANTS = (
-    # Accounts
-    without("zkpfl", 'self._require(block.timestamp >= withdrawable_at, "unbonding")', ACCOUNTS, "delay"),
+    # Accounts and coins
+    without("bank", 'assert block.timestamp >= account.withdrawable_at, "unbonding"', ACCOUNTS, "delay"),
+    without("bank", 'assert account.serving == 0, "serving"', ACCOUNTS, "bound_while"),
+    Mutant("bank", '), "bad_possession"', ') or True, "bad_possession"', ACCOUNTS, "possession"),
     without(
-        "zkpfl", 'self._require(self.account[msg.sender].serving == 0, "serving")', ACCOUNTS, "bound_while"
-    ),
-    without("zkpfl", 'self._require(valid, "bad_possession")', ACCOUNTS, "possession"),
-    Mutant(
-        "zkpfl",
-        'self._require(stake >= minimum and stake <= MAX_AMOUNT, "stake_out_of_range")',
-        'self._require(stake <= MAX_AMOUNT, "stake_out_of_range")',
+        "bank",
+        'assert self._worth(coin, stake) >= minimum, "stake_out_of_range"',
         ACCOUNTS,
         "below_the_minimum",
     ),
     without(
-        "zkpfl",
-        'self._require(self.bls_key_owner[key_hash] == empty(address), "key_taken")',
+        "bank",
+        'assert self.bls_key_owner[key_hash] == empty(address), "key_taken"',
         ACCOUNTS,
         "belongs_to_one",
     ),
-    # Jobs
-    without("zkpfl", "self.owed[job][msg.sender] = 0", JOBS, "fails_and_refunds"),
-    without(
-        "zkpfl",
-        'self._require(not self._open_to_evidence(job), "challenge_window")',
-        JOBS,
-        "fails_and_refunds",
+    without("bank", "self._delist(msg.sender)", ACCOUNTS, "who_unstakes"),
+    without("bank", 'assert answer != 0, "bad_price"', COINS, "keeps_people_out"),
+    without("bank", 'assert fresh, "stale_price"', COINS, "keeps_people_out"),
+    Mutant(
+        "bank",
+        "updated_at <= block.timestamp and block.timestamp - updated_at <= self._coins[coin].max_age",
+        "block.timestamp - min(updated_at, block.timestamp) <= self._coins[coin].max_age",
+        COINS,
+        "keeps_people_out",
     ),
-    without("zkpfl", 'self._require(self._number[job][node] == 0, "duplicate_node")', JOBS, "distinct"),
+    Mutant("bank", "+ price - 1) // price", ") // price", COINS, "rounding"),
+    without(
+        "bank",
+        'assert staticcall token.balanceOf(self) == before + amount, "transfer_short"',
+        COINS,
+        "takes_a_fee",
+    ),
+    Mutant(
+        "bank", "answers[coin] = answer if fresh else 0", "answers[coin] = answer", COINS, "without_a_price"
+    ),
+    Mutant("bank", "weights[index] = 0", "pass", DRAW, "can_compute"),
+    Mutant("bank", "target -= weights[i]", "pass", DRAW, "can_compute"),
+    Mutant("bank", "max(least, MIN_NODE_STAKE)", "MIN_NODE_STAKE", DRAW, "too_little_at_stake"),
+    without("bank", "self.burnt[coin] += draw_fee", DRAW, "leave_before"),
+    # Jobs
+    without("bank", "self.owed[job][msg.sender][coin] = 0", JOBS, "fails_and_refunds"),
+    without("bank", 'assert block.timestamp >= pays_at, "challenge_window"', JOBS, "fails_and_refunds"),
+    Mutant("zkpfl", "block.number > draw_block + READABLE_BLOCKS", "False", DRAW, "not_for_ever"),
     Mutant("rules", "nodes + 1 >= 2 * terms.threshold", "nodes >= terms.threshold", JOBS, "terms_itself"),
+    without(
+        "rules",
+        'assert terms.threshold * terms.node_stake >= worth, "stake_below_value_at_risk"',
+        JOBS,
+        "terms_itself",
+    ),
     without(
         "rules",
         'assert terms.deadline <= block.timestamp + MAX_LIFETIME, "deadline_out_of_range"',
@@ -91,45 +116,42 @@ MUTANTS = (
     # Rounds
     without(
         "zkpfl",
-        'self._require(self.round[job][round].submitted & (1 << index) == 0, "already_submitted")',
+        'self._require(self._submissions[job][round][index] == 0, "already_submitted")',
         ROUNDS,
         "submits_once",
     ),
     without(
         "zkpfl",
-        'self._require(accepted & ~self.round[job][round].submitted == 0, "not_submitted")',
+        'self._require(accepted & ~self._submitted[job][round] == 0, "not_submitted")',
         ROUNDS,
         "reports_once",
     ),
+    without("zkpfl", 'self._require(stage.quorum & (1 << index) != 0, "not_in_quorum")', ROUNDS, "post_once"),
+    without("zkpfl", 'self._require(valid & ~stage.delivered == 0, "not_delivered")', ROUNDS, "that_exist"),
     without(
         "zkpfl",
-        'self._require(self.round[job][round].quorum & (1 << index) != 0, "not_in_quorum")',
-        ROUNDS,
-        "post_once",
-    ),
-    without(
-        "zkpfl",
-        'self._require(valid & ~self.round[job][round].delivered == 0, "not_delivered")',
-        ROUNDS,
-        "posts_that_exist",
-    ),
-    without(
-        "zkpfl",
-        'self._require(self._count(signers) >= self._terms[job].threshold, "too_few_signers")',
+        'self._require(self._count(signers) >= threshold, "too_few_signers")',
         ROUNDS,
         "too_few_or_unknown",
     ),
-    without("zkpfl", 'self._require(signed, "bad_signature")', ROUNDS, "anything_else"),
-    without(
+    Mutant(
         "zkpfl",
-        'self._require(self.round[job][round].scored & (1 << index) == 0, "already_scored")',
+        'keys, signers), "bad_signature")',
+        'keys, signers) or True, "bad_signature")',
         ROUNDS,
-        "score_once",
+        "else",
+    ),
+    without(
+        "zkpfl", 'self._require(self._scores[job][round][index] == 0, "already_scored")', ROUNDS, "score_once"
+    ),
+    without("zkpfl", 'self._require(kept & REVEALED == 0, "already_revealed")', ROUNDS, "by_whom"),
+    Mutant(
+        "zkpfl", '~REVEALED == kept, "wrong_opening"', '~REVEALED != 0, "wrong_opening"', ROUNDS, "by_whom"
     ),
     without("zkpfl", 'self._require(accuracy <= MILLION, "accuracy_out_of_range")', ROUNDS, "score_once"),
-    without("zkpfl", "self._jobs[job].failures += 1", ROUNDS, "three_failures"),
-    without("zkpfl", "self._jobs[job].failures = 0", ROUNDS, "between_failures"),
-    Mutant("zkpfl", "amount: uint256 = stake // 10", "amount: uint256 = stake // 9", ROUNDS, "slashed"),
+    without("zkpfl", "failed.failures += 1", ROUNDS, "three_failures"),
+    without("zkpfl", "next.failures = 0", ROUNDS, "between_failures"),
+    Mutant("bank", "amount: uint256 = stake // 10", "amount: uint256 = stake // 9", ROUNDS, "slashed"),
     Mutant("rules", "if 2 * reached >= total:", "if 2 * reached > total:", CHOICE, "median"),
     Mutant(
         "rules",
@@ -138,8 +160,18 @@ MUTANTS = (
         CHOICE,
         "ties",
     ),
-    # Money
-    Mutant("rules", "nodes: uint256 = fee // 5", "nodes: uint256 = fee // 4", CHOICE, "pots"),
+    # Slices and money
+    without(
+        "zkpfl",
+        'self._require(keccak256(key) == self._deals[job].slice_key, "wrong_key")',
+        SLICES,
+        "by_its_key",
+    ),
+    without("zkpfl", 'self._require(self._is_slice_due(job, head, stage), "not_due")', SLICES, "not_due"),
+    without("zkpfl", 'self._require(stage.slice_opened == 0, "already_opened")', SLICES, "by_its_key"),
+    Mutant("rules", "extra = min(extra, improvement - closing.improvement_paid)", "pass", SLICES, "exceeds"),
+    Mutant("rules", "extra = improvement // closing.slices", "extra = 0", SLICES, "keeping"),
+    Mutant("rules", "nodes: uint256 = closing.fee // 5", "nodes: uint256 = closing.fee // 4", CHOICE, "pots"),
     Mutant(
         "rules",
         "isqrt(4 * accuracy * (MILLION - accuracy) // records)",
@@ -147,30 +179,21 @@ MUTANTS = (
         CHOICE,
         "pots",
     ),
-    without("zkpfl", "self._jobs[job].escrow -= paid", SETTLEMENT, "pays_what"),
-    without("zkpfl", "self._jobs[job].best = best", SETTLEMENT, "significant"),
+    without("bank", "self.pool[job] -= total", SETTLEMENT, "pays_what"),
+    without("zkpfl", "self._deals[job].best = best", SETTLEMENT, "significant"),
     Mutant(
-        "zkpfl",
-        "weights[i] = self._stakes[job][i] * times[i] *",
-        "weights[i] = times[i] *",
-        SETTLEMENT,
-        "stake_at_joining",
+        "zkpfl", "return self._stake(job, index) * factors // ONE", "return factors", SETTLEMENT, "at_joining"
     ),
-    Mutant(
-        "zkpfl",
-        "self._elapsed[job][round][index // 8] |= elapsed",
-        "self._elapsed[job][round][index // 8] = elapsed",
-        SETTLEMENT,
-        "pays_what",
-    ),
+    Mutant("zkpfl", "SPAN * elapsed //", "0 * elapsed //", SETTLEMENT, "pays_what"),
     # Evidence
     without("zkpfl", 'self._require(msg.sender == JUDGE, "not_the_judge")', JUDGE, "only_the_judge"),
-    without("zkpfl", "self.account[account].stake = 0", JUDGE, "attestations_of_one_round"),
-    without("zkpfl", "self.owed[job][account] = 0", JUDGE, "after_the_end"),
+    Mutant("bank", 'assert msg.sender == LEDGER, "not_the_ledger"', "pass", COINS, "alone_moves"),
+    without("bank", "self.account[account].stake = 0", JUDGE, "attestations_of_one_round"),
+    without("bank", "self.owed[job][account][self.coin_of[job]] = 0", JUDGE, "after_the_end"),
     Mutant(
         "zkpfl",
-        "if self._number[job][account] != 0 and self._open_to_evidence(job):",
-        "if self._number[job][account] != 0:",
+        "if member and staticcall BANK.is_open_to_evidence(job):",
+        "if member:",
         JUDGE,
         "until_the_job_pays",
     ),
@@ -183,7 +206,10 @@ MUTANTS = (
         "bad_aggregate",
     ),
     without("judge", '== share.trainer, "bad_signature"', REFUSALS, "cannot_be_judged"),
-    without("judge", 'node)) == root, "wrong_proof"', REFUSALS, "must_be_the_next"),
+    without("judge", 'leaf, proof) == root, "wrong_proof"', REFUSALS, "must_be_the_next"),
+    without(
+        "judge", 'assert convert(root, uint256) >> 16 == kept, "wrong_proof"', REFUSALS, "committed_root"
+    ),
     without("judge", "self._require_generators(start // HALF", REFUSALS, "signed_root"),
     Mutant("judge", "if y_high > HALF_P_HIGH or", "if y_high < HALF_P_HIGH or", REFUSALS, "committed_root"),
     without(
@@ -191,6 +217,9 @@ MUTANTS = (
     ),
     without("judge", 'assert case.accuser == msg.sender, "not_the_accuser"', REFUSALS, "belongs_to"),
     without("judge", 'assert block.timestamp >= case.deadline, "not_due"', REFUSALS, "left_lying"),
+    without(
+        "judge", 'assert keccak256(attestation.key) == account.bls_key_hash, "wrong_key"', JUDGE, "one_round"
+    ),
     without(
         "judge",
         'assert not (same_set and first.aggregate_root == second.aggregate_root), "same_statement"',
@@ -222,7 +251,9 @@ def pytest_configure() -> None:
     mutant = MUTANTS[int(os.environ[VARIABLE])]
     document = json.loads(files("zkpfl.ledger").joinpath(contracts._RESOURCE).read_text())
     options = Settings(evm_version="prague", optimize=OptimizationLevel.GAS)
-    made = compile_code(mutated(mutant), output_formats=["abi", "bytecode"], settings=options)
+    made = compile_code(
+        mutated(mutant), output_formats=["abi", "bytecode", "bytecode_runtime"], settings=options
+    )
     document["contracts"][mutant.contract] = made
     text = json.dumps(document)
     resource = SimpleNamespace(joinpath=lambda _name: SimpleNamespace(read_text=lambda: text))
