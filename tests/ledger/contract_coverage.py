@@ -36,7 +36,7 @@ ERROR_SELECTOR = bytes.fromhex("08c379a0")
 Span = tuple[int, int, int, int]
 """First line and column, last line and column."""
 
-REASON = re.compile(r'"([a-z][a-z_0-9]*)"')
+REASON = re.compile(r', "([a-z][a-z_0-9]*)"\)?$', re.MULTILINE)
 
 
 @dataclass
@@ -45,6 +45,7 @@ class Contract:
 
     name: str
     source: str
+    creation: bytes
     code: bytes
     positions: dict[int, Span]
     nodes: dict[int, int]
@@ -82,12 +83,12 @@ def contracts() -> tuple[Contract, ...]:
     for name in NAMES:
         source = (folder / f"{name}.vy").read_text()
         made = compile_code(
-            source, output_formats=["bytecode_runtime", "source_map_runtime"], settings=settings
+            source, output_formats=["bytecode", "bytecode_runtime", "source_map_runtime"], settings=settings
         )
         positions = made["source_map_runtime"]
-        code = bytes.fromhex(made["bytecode_runtime"].removeprefix("0x"))
+        creation, code = (bytes.fromhex(made[key][2:]) for key in ("bytecode", "bytecode_runtime"))
         nodes = {pc: node for pc, (_, node) in positions["pc_ast_map"].items()}
-        found.append(Contract(name, source, code, positions["pc_pos_map"], nodes))
+        found.append(Contract(name, source, creation, code, positions["pc_pos_map"], nodes))
     return tuple(found)
 
 
@@ -131,6 +132,10 @@ def _identify(code: bytes) -> Contract | None:
     return next((contract for contract in contracts() if code.startswith(contract.code)), None)
 
 
+def _created(code: bytes) -> Contract | None:
+    return next((contract for contract in contracts() if code.startswith(contract.creation)), None)
+
+
 def _note_entry(computation: Any, pc: int) -> None:
     contract = _contract(computation)
     if contract is not None:
@@ -145,7 +150,8 @@ def _note_jump(computation: Any, pc: int) -> None:
 
 
 def _note_reason(computation: Any) -> None:
-    contract = _contract(computation)
+    code = bytes(computation.code._raw_code_bytes)
+    contract = _contract(computation) or _created(code)
     output = bytes(computation.output)
     if contract is not None and output[:4] == ERROR_SELECTOR:
         try:

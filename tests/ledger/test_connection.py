@@ -107,7 +107,7 @@ def test_a_transaction_that_fails_in_its_block_is_explained(
 ) -> None:
     """Between the estimate and the block the state may change; here the estimate is left out instead."""
     connection.transact(contract.functions.store_once(5))
-    monkeypatch.setattr(connection, "_gas_limit", lambda _request: 200_000)
+    monkeypatch.setattr(connection, "_gas_limit", lambda *_, **__: 200_000)
     with pytest.raises(TransactionFailed) as caught:
         connection.transact(contract.functions.store_once(5))
     assert caught.value.reason == "already_stored"
@@ -308,7 +308,7 @@ def test_a_replaced_transaction_is_given_up(
     assert connection._signer is not None
     with Connection(connection._web3.provider.endpoint_uri, None) as other:  # type: ignore[attr-defined]
         other._signer = connection._signer
-        monkeypatch.setattr(connection, "_gas_limit", lambda _request: 200_000)
+        monkeypatch.setattr(connection, "_gas_limit", lambda *_, **__: 200_000)
         steal = threading.Timer(0.3, lambda: other.transact(contract.functions.store(7, 7)))
         monkeypatch.setattr(pending.PendingTransaction, "_broadcast", lambda _self, _signed: None)
         steal.start()

@@ -68,6 +68,16 @@ def test_a_stake_that_is_not_there_is_refused(world: World) -> None:
         poor._write(poor._bank_functions.register_trainer(b"e" * 32, 0, STAKE))
 
 
+def test_an_empty_endpoint_is_refused(world: World) -> None:
+    client, key = world.party(), BlsSecretKey.generate()
+    client.token.approve(client.bank, STAKE)
+    possession = world.possession(client, key)
+    with refused("no_endpoint"):
+        client._write(
+            client._bank_functions.register_node(key.public.to_ledger(), possession, b"e" * 32, "", 0, STAKE)
+        )
+
+
 def test_an_empty_encryption_key_is_refused(world: World) -> None:
     with refused("no_encryption_key"):
         world.party().register_trainer(bytes(32), STAKE)

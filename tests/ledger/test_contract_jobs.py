@@ -177,6 +177,9 @@ def test_the_owner_grants_keys_to_those_who_joined(world: World) -> None:
         world.owner.grant_keys(job, {world.nodes[0].account: MANIFEST})
     with refused("not_owner"):
         world.trainers[0].grant_keys(job, {first: MANIFEST})
+    with refused("length_mismatch"):
+        who = world.trainers[0].connection.address
+        world.owner._write(world.owner._functions.grant_keys(job, [who], []))
     world.owner.cancel_job(job)
     with refused("job_ended"):
         world.owner.grant_keys(job, {first: MANIFEST})

@@ -259,6 +259,18 @@ def test_too_few_or_unknown_signers_are_refused(world: World) -> None:
         world.admin.attest(job, 1, AGGREGATE, 0b111, 0b1001, one)
 
 
+def test_the_keys_are_those_of_the_committee_in_its_order(world: World) -> None:
+    job = world.to_attest()
+    signature, keys = world.signature(job, 0b111, [1, 2]), world.admin.committee_keys(job)
+    for wrong in (keys[:-256], keys[256:] + keys[:256], b""):
+        with refused("wrong_keys"):
+            world.admin._write(
+                world.admin._functions.attest(job, 1, AGGREGATE, 0b111, 0b011, signature, wrong)
+            )
+    with refused("signature_length"):
+        world.admin._write(world.admin._functions.attest(job, 1, AGGREGATE, 0b111, 0b011, b"", keys))
+
+
 def test_one_signature_counts_once(world: World) -> None:
     job = world.to_attest()
     with refused("bad_signature"):

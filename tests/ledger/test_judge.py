@@ -129,6 +129,9 @@ def test_a_bad_aggregate_share_convicts_the_node_that_posted_it(
     world.nodes[3].post_aggregate(real.job, 1, share_root(rows), b"m" * 32)
     with refused("not_posted"):
         judge.accuse_aggregate_share(real.job, 1, 5, 0)
+    others = [(1, bytes(32), bytes(32))]
+    with refused("other_posts"):
+        judge._write(judge._functions.accuse_aggregate_share(judge._address, real.job, 1, 1, 0, others))
 
     case = judge.accuse_aggregate_share(real.job, 1, 4, 1)
     leaves = row_leaves(real.plan, 4, 1)

@@ -22,6 +22,7 @@ from zkpfl.ledger.events import (
     JOB_EVENTS,
     AggregatePosted,
     Event,
+    JobEnded,
     NodeRegistered,
     ScoreCommitted,
     Scored,
@@ -76,6 +77,7 @@ class LedgerReader:
         self.bank = address_bytes(self._read(self._functions.BANK()))
         self._bank_contract = connection.contract(compiled("bank").abi, self.bank)
         self._bank_functions = self._bank_contract.functions
+        self._first_blocks: dict[int, int] = {}
         self._bls_keys: dict[tuple[bytes, bytes], bytes] = {}
 
     def __repr__(self) -> str:
@@ -100,6 +102,11 @@ class LedgerReader:
     def min_trainer_stake(self) -> int:
         """Least worth of the stake of a trainer, base units of MPC."""
         return int(self._read(self._bank_functions.MIN_TRAINER_STAKE()))
+
+    @cached_property
+    def draw_delay(self) -> int:
+        """Blocks from the creation of a job to the one whose hash draws its committee."""
+        return int(self._read(self._functions.DRAW_DELAY()))
 
     @cached_property
     def draw_fee(self) -> int:
@@ -161,6 +168,14 @@ class LedgerReader:
     def job_count(self, *, finalized: bool = False) -> int:
         """Return how many jobs there are; they are numbered from 1."""
         return int(self._read(self._functions.job_count(), finalized))
+
+    def unfinished_jobs(self, after: int) -> list[int]:
+        """Return the numbers above ``after`` of the jobs that have not ended."""
+        last = self.connection.block_number()
+        ended = (
+            {event.job for event in self._logged(JobEnded, last, {})} if self.job_count() > after else set()
+        )
+        return [job for job in range(after + 1, self.job_count() + 1) if job not in ended]
 
     def node(self, account: bytes, *, finalized: bool = False) -> NodeRecord | None:
         """Return the zk-node registered for an account (bytes[20]), or None."""
@@ -298,7 +313,7 @@ class LedgerReader:
 
     def events(self, job: int, *, finalized: bool = False) -> list[Event]:
         """Return the events of a job in chain order."""
-        return self._events(JOB_EVENTS, {"job": checked_job(job)}, finalized)
+        return self._events(JOB_EVENTS, {"job": checked_job(job)}, finalized, self._first_block_of(job))
 
     def account_events(self, account: bytes | None = None, *, finalized: bool = False) -> list[Event]:
         """Return registrations and movements of stake, of one account (bytes[20]) or all, in chain order."""
@@ -306,22 +321,38 @@ class LedgerReader:
         return self._events(ACCOUNT_EVENTS, filters, finalized)
 
     def _events(
-        self, kinds: Iterable[type[Event]], filters: Mapping[str, Any], finalized: bool
+        self,
+        kinds: Iterable[type[Event]],
+        filters: Mapping[str, Any],
+        finalized: bool,
+        first: int | None = None,
     ) -> list[Event]:
         last = self.connection.finalized_block() if finalized else self.connection.block_number()
-        found = [event for kind in kinds for event in self._logged(kind, last, filters)]
+        found = [event for kind in kinds for event in self._logged(kind, last, filters, first)]
         return sorted(found, key=lambda event: (event.block, event.log_index))
 
-    def _logged(self, kind: type[_Event], last: int, filters: Mapping[str, Any]) -> list[_Event]:
+    def _logged(
+        self, kind: type[_Event], last: int, filters: Mapping[str, Any], first: int | None = None
+    ) -> list[_Event]:
         contract = self._bank_contract if kind in BANK_EVENTS else self._web3_contract
-        logs = self.connection.logs(contract.events[kind.__name__], self.first_block, last, filters)
+        logs = self.connection.logs(
+            contract.events[kind.__name__], self.first_block if first is None else first, last, filters
+        )
         return [
             cast(_Event, event_from(kind, log["blockNumber"], log["logIndex"], log["args"])) for log in logs
         ]
 
     def _events_of_round(self, kind: type[_Event], job: int, round: int, finalized: bool) -> list[_Event]:
         last = self.connection.finalized_block() if finalized else self.connection.block_number()
-        return self._logged(kind, last, {"job": checked_job(job), "round": checked_round(round)})
+        filters = {"job": checked_job(job), "round": checked_round(round)}
+        return self._logged(kind, last, filters, self._first_block_of(job))
+
+    def _first_block_of(self, job: int) -> int:
+        """Where the events of a job begin: whatever lies before in a long history is not searched."""
+        if job not in self._first_blocks:
+            draw_block = self._read(self._functions.job(checked_job(job)))[0][5]
+            self._first_blocks[job] = max(self.first_block, draw_block - self.draw_delay)
+        return self._first_blocks[job]
 
     def _account(self, account: bytes, finalized: bool) -> dict[str, Any]:
         function = self._bank_functions.account(checked_address(account, "account"))

@@ -174,7 +174,8 @@ class ZkNodeRole:
         return False
 
     def _find_jobs(self) -> None:
-        new = range(self._jobs_seen + 1, self._ledger.job_count() + 1)
+        count = self._ledger.job_count()
+        new = self._ledger.unfinished_jobs(self._jobs_seen) if count > self._jobs_seen else []
         for job_id in (*sorted(self._undrawn), *new):
             job = self._ledger.job(job_id)
             self._undrawn.discard(job_id)
@@ -185,7 +186,7 @@ class ZkNodeRole:
                 node = job.committee.index(address) + 1
                 self._duties.setdefault(job_id, self._make_duty(job_id, node))
                 self._report(RoleEvent("serving", job_id, fields={"node": node}))
-            self._jobs_seen = max(self._jobs_seen, job_id)
+        self._jobs_seen = max(self._jobs_seen, count)
 
     def _make_duty(self, job_id: int, node: int) -> NodeDuty:
         reader = JobReader(self._ledger, self._store, job_id)

@@ -302,7 +302,11 @@ class Ledger(RuleBasedStateMachine):
         judge = self.direct.judge
         committee = [hexadecimal(one) for one in self.committee(job)]
         posts = [
-            (committee.index(event.args["node"]) + 1, event.args["share_root"], event.args["manifest"])
+            (
+                committee.index(event["args"]["node"]) + 1,
+                event["args"]["share_root"],
+                event["args"]["manifest"],
+            )
             for event in self.direct.posted(job, 1)
         ]
         arguments = (hexadecimal(self.direct.address), job, 1, node, 0, posts)
