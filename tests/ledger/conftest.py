@@ -72,7 +72,7 @@ def running(ledger: EmbeddedLedger, *, port: int = 0, time_travel: bool = True) 
 
 
 @contextmanager
-def anvil(*options: str, epoch_slots: int = 0) -> Iterator[str]:
+def anvil(*options: str, epoch_slots: int = 0, hardfork: str = "prague") -> Iterator[str]:
     """Run an anvil of the test's own; yields the URL. Blocks are final two epochs after they are mined."""
     folder = os.environ.get("ZKPFL_ANVIL")
     binary = shutil.which("anvil", path=folder)
@@ -86,7 +86,7 @@ def anvil(*options: str, epoch_slots: int = 0) -> Iterator[str]:
         "--port",
         "0",
         "--hardfork",
-        "prague",
+        hardfork,
         "--slots-in-an-epoch",
         str(epoch_slots),
     ]
@@ -116,11 +116,19 @@ def engine(tmp_path: Path) -> Iterator[str]:
         yield url
 
 
-@pytest.fixture(params=["embedded", pytest.param("anvil", marks=pytest.mark.anvil)])
+ENGINES = [
+    "embedded",
+    pytest.param("prague", id="anvil-prague", marks=pytest.mark.anvil),
+    pytest.param("osaka", id="anvil-osaka", marks=pytest.mark.anvil),
+]
+"""Kinds of node on which the contract tests run unchanged: the embedded one, and two hard forks of anvil."""
+
+
+@pytest.fixture(params=ENGINES)
 def ledger_url(request: pytest.FixtureRequest) -> Iterator[str]:
     """URL of a node where any account may transact and `advance_time` works; tests run on each kind."""
-    if request.param == "anvil":
-        with anvil(*FREE_GAS) as url:
+    if request.param != "embedded":
+        with anvil(*FREE_GAS, hardfork=request.param) as url:
             yield url
     else:
         yield request.getfixturevalue("engine")
@@ -133,7 +141,7 @@ def probe() -> tuple[list[Any], bytes]:
     return compiled["abi"], bytes.fromhex(compiled["bytecode"].removeprefix("0x"))
 
 
-@pytest.fixture(scope="module", params=["embedded", pytest.param("anvil", marks=pytest.mark.anvil)])
+@pytest.fixture(scope="module", params=ENGINES)
 def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     """A deployed ledger with registered parties, on each kind of node; shared by a module, jobs are not."""
     from tests.ledger.world import World, node_url  # noqa: PLC0415  it imports this file

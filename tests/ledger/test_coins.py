@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.ledger.conftest import ENGINES
 from tests.ledger.direct import coin as contract_of
 from tests.ledger.world import PHASE_S, STAKE, UNBONDING_S, World, node_url, refused
 from web3 import Web3
@@ -50,7 +51,7 @@ class CoinWorld(World):
         return self.admin.coin_token(1).balance(self.admin.bank)
 
 
-@pytest.fixture(scope="module", params=["embedded", pytest.param("anvil", marks=pytest.mark.anvil)])
+@pytest.fixture(scope="module", params=ENGINES)
 def market(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[CoinWorld]:
     with node_url(request.param, tmp_path_factory) as url:
         made = CoinWorld(url, nodes=3, trainers=2)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -272,6 +273,39 @@ def test_a_transaction_that_is_not_mined_meets_the_deadline(probe: Probe) -> Non
             connection.deploy(*probe, 0)
         rpc(url, "evm_mine")
         assert connection.block_number() == 1
+
+
+@pytest.mark.anvil
+def test_a_transaction_that_a_reorganisation_takes_away_is_sent_again(
+    probe: Probe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its receipt alone does not count: three blocks must follow, and those are replaced by empty ones first."""
+    monkeypatch.setattr(pending, "LOOK_AFTER_S", 0.1)
+    key = AccountKey.generate()
+    with (
+        anvil(*FREE_GAS) as url,
+        Connection(url, key) as setup,
+        Connection(url, key, confirmations=3, timeout_s=30) as connection,
+    ):
+        contract = setup.contract(probe[0], setup.deploy(*probe, 0))
+        with ThreadPoolExecutor(1) as pool:
+            sent = pool.submit(connection.transact, contract.functions.store(1, 2))
+            while setup.call(contract.functions.value_of(1)) != 2:
+                time.sleep(0.02)
+            height = setup.block_number()
+            assert "result" in rpc(
+                url, "anvil_reorg", 1, []
+            )  # an empty block in place of the one that held it
+            assert setup.block_number() == height
+            rpc(url, "anvil_dropAllTransactions")
+            while setup.call(contract.functions.value_of(1)) != 2:
+                time.sleep(0.02)
+            assert not sent.done()
+            for _ in range(3):
+                rpc(url, "evm_mine")
+            receipt = sent.result(timeout=30)
+        assert receipt["status"] == 1
+        assert receipt["blockNumber"] > height
 
 
 @pytest.fixture

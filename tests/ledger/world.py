@@ -54,9 +54,9 @@ ROOT, MANIFEST, AGGREGATE, CHECKPOINT = (bytes([value]) * 32 for value in (1, 2,
 
 @contextmanager
 def node_url(kind: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """URL of a node of a kind, ``embedded`` or ``anvil``, on an empty chain."""
-    if kind == "anvil":
-        with anvil(*FREE_GAS) as url:
+    """URL of a node of one of the kinds in `ENGINES`, on an empty chain."""
+    if kind != "embedded":
+        with anvil(*FREE_GAS, hardfork=kind) as url:
             yield url
     else:
         path = tmp_path_factory.mktemp("chain") / "chain.db"

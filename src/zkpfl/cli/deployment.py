@@ -20,6 +20,7 @@ def deploy_network(
     grants: Mapping[bytes, int],
     terms: DeploymentTerms,
     coins: Sequence[Coin] = (),
+    confirmations: int = 0,
 ) -> Network:
     """Deploy token and ledger contract, send MPC to accounts, write the network file last.
 
@@ -39,13 +40,15 @@ def deploy_network(
         What the deployment fixes.
     coins
         Coins beside MPC.
+    confirmations
+        Blocks that must follow a transaction before its sender relies on it.
     """
-    with Connection(url, deployer) as connection:
+    with Connection(url, deployer, confirmations=confirmations) as connection:
         client = deploy(connection, terms, coins=coins)
         for address, amount in grants.items():
             client.token.transfer(address, amount)
         folder = _relative(store.absolute(), network_file.absolute().parent)
-        network = Network(url, connection.chain_id, client.contract, folder)
+        network = Network(url, connection.chain_id, client.contract, folder, confirmations)
     network_file.parent.mkdir(parents=True, exist_ok=True)
     network.save(network_file)
     return network

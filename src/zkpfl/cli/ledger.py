@@ -85,6 +85,12 @@ def deploy(
         int,
         typer.Option(min=0, max=255, help="Blocks from a job to the one whose hash draws its committee."),
     ] = 0,
+    confirmations: Annotated[
+        int,
+        typer.Option(
+            min=0, max=64, help="Blocks that must follow a transaction before its sender relies on it."
+        ),
+    ] = 0,
     coin: Annotated[
         list[str] | None,
         typer.Option(
@@ -116,6 +122,7 @@ def deploy(
             draw_delay=draw_delay,
         ),
         [parse_coin(text) for text in coin or []],
+        confirmations,
     )
     Output(json).result(
         {

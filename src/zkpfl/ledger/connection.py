@@ -29,6 +29,7 @@ _LAST_PARTY_GAS = 500_000  # whoever turns out to be last in a phase ends it for
 _MOST_GAS = 1 << 24  # EIP-7825
 _GAS_ATTEMPTS = 3
 _SEND_ATTEMPTS = 5
+_MOST_CONFIRMATIONS = 64
 _NONCE_TAKEN = ("nonce too low", "replacement transaction underpriced")
 
 
@@ -51,6 +52,9 @@ class Connection:
         Longest wait for the node to answer, and for a transaction to be mined, in seconds.
     stop
         Once set, nothing is waited for any more.
+    confirmations
+        Blocks that must follow the one that holds a transaction of this account before it counts: a chain may
+        still reorganise the last few away. One that vanishes is sent again.
 
     Raises
     ------
@@ -68,7 +72,12 @@ class Connection:
         chain_id: int | None = None,
         timeout_s: float = 60.0,
         stop: threading.Event | None = None,
+        confirmations: int = 0,
     ) -> None:
+        if not 0 <= confirmations <= _MOST_CONFIRMATIONS:
+            text = f"must be 0 to {_MOST_CONFIRMATIONS} blocks, got {confirmations}"
+            raise InvalidParameter(text, field="confirmations")
+        self._confirmations = confirmations
         self._node = Node(url, timeout_s, stop)
         self._ask = self._node.ask
         self._web3 = self._node.web3
@@ -299,7 +308,9 @@ class Connection:
                 nonce = max(self._next_nonce, self._pending_nonce(signer.address))
                 complete: dict[str, Any] = {**request, **fees, "nonce": nonce}
                 signed = signer.sign_transaction(complete)
-                pending = PendingTransaction(self._node, signer, complete, signed, self._fees)
+                pending = PendingTransaction(
+                    self._node, signer, complete, signed, self._fees, self._confirmations
+                )
                 if self._accepted(signed, pending):
                     self._next_nonce = nonce + 1
                     return pending

@@ -37,7 +37,7 @@ CHAIN_ID = 31337
 NOW = 1_800_000_000
 ACCURACY_PPM = 700_000
 DIGEST = b"\x01" * 32
-SLICE_KEYS = slice_keys(b"\x02" * 32, 2)
+LAST_SLICE_KEY = b"\x02" * 32
 LAYOUT = Layout(dimension=1024 * 1024, norm_bound=50_000, value_bits=12, max_trainers=256, columns=1024)
 """A model of a million weights: a row is three pieces."""
 
@@ -82,8 +82,16 @@ class _MeteredConnection(InProcessConnection):
         return receipt
 
 
-class _Stage:
-    """A deployed ledger with registered parties."""
+class Stage:
+    """A deployed ledger with registered parties, who play jobs: for reports and benchmarks.
+
+    Parameters
+    ----------
+    chain
+        An empty one.
+    nodes, threshold, trainers
+        How many; all zk-nodes are drawn.
+    """
 
     def __init__(self, chain: EmbeddedLedger, nodes: int, threshold: int, trainers: int) -> None:
         self.meter = _Meter([])
@@ -108,9 +116,10 @@ class _Stage:
         self.treasury.token.transfer(client.account, 1000 * MPC)
         return client
 
-    def create(self) -> int:
-        terms = JobTerms(
-            training_rounds=2,
+    def terms(self, rounds: int) -> JobTerms:
+        """Terms of a job of so many training rounds, each with a slice of the test set."""
+        return JobTerms(
+            training_rounds=rounds,
             statistics=False,
             target=900_000,
             baseline=500_000,
@@ -123,16 +132,20 @@ class _Stage:
             member_key=DIGEST,
             statistics_layout=0,
             training_layout=LAYOUT.shape,
-            slices=2,
+            slices=rounds,
             slice_records=10_000,
-            slice_anchor=keccak256(SLICE_KEYS[0]),
+            slice_anchor=keccak256(slice_keys(LAST_SLICE_KEY, rounds)[0]),
             node_stake=500 * MPC,
             trainer_stake=500 * MPC,
         )
-        job = self.owner.create_job(terms, len(self.nodes))
+
+    def create(self, rounds: int = 2) -> int:
+        """Create a job of so many training rounds, and let everybody join."""
+        job = self.owner.create_job(self.terms(rounds), len(self.nodes))
         self.owner.advance(job)
         committee = {node.account: node for node in self.nodes}
         self.nodes = [committee[account] for account in self.owner.job(job).committee]
+        self.bls = [self.keys[node.account] for node in self.nodes]
         for trainer in self.trainers:
             trainer.join(job)
         self.owner.grant_keys(job, {trainer.account: DIGEST for trainer in self.trainers})
@@ -148,7 +161,8 @@ class _Stage:
             node.report(job, number, everyone)
         for node in self.nodes:
             node.post_aggregate(job, number, DIGEST, DIGEST)
-        self.owner.open_slice(job, number, SLICE_KEYS[number - 1])
+        terms = self.owner.job(job).terms
+        self.owner.open_slice(job, number, slice_keys(LAST_SLICE_KEY, terms.slices)[number - 1])
         context = Context(CHAIN_ID, self.owner.contract, job, number)
         posts = self.owner.round(job, number).posts
         digest = attestation_digest(context, everyone, DIGEST, committee, posts)
@@ -203,7 +217,7 @@ def measure(nodes: int, threshold: int, trainers: int, *, dispute: bool = False)
         TemporaryDirectory() as folder,
         EmbeddedLedger(Path(folder) / "chain.db", CHAIN_ID, clock=lambda: NOW) as chain,
     ):
-        stage = _Stage(chain, nodes, threshold, trainers)
+        stage = Stage(chain, nodes, threshold, trainers)
         job = stage.create()
         rounds = tuple(stage.play(job, number) for number in (1, 2))
         if dispute:

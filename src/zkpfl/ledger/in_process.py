@@ -38,6 +38,7 @@ class InProcessConnection(Connection):
         self._signer = None if account is None else Account.from_key(account.to_bytes())
         self._send_lock = threading.Lock()
         self._next_nonce = 0
+        self._confirmations = 0
         self.chain_id = ledger.chain_id
 
 

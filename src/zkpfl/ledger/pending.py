@@ -36,6 +36,8 @@ class PendingTransaction:
         The same, signed.
     fees
         What a transaction sent now should offer.
+    confirmations
+        Blocks that must follow the one that holds it, before it counts as mined.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class PendingTransaction:
         fields: dict[str, Any],
         signed: SignedTransaction,
         fees: Callable[[], TxParams],
+        confirmations: int = 0,
     ) -> None:
         self._node = node
         self._web3 = node.web3
@@ -52,10 +55,11 @@ class PendingTransaction:
         self._fields = fields
         self._signed = [signed]
         self._fees = fees
+        self._confirmations = confirmations
         self._overtaken = False
 
     def wait(self) -> TxReceipt:
-        """Return the receipt, once one of the signed transactions is mined.
+        """Return the receipt, once one of the signed transactions is mined, and so deep that it stays.
 
         Raises
         ------
@@ -66,7 +70,7 @@ class PendingTransaction:
         """
         began = looked = time.monotonic()
         pause = FIRST_PAUSE_S
-        while (receipt := self._receipt()) is None:
+        while (receipt := self._receipt()) is None or not self._deep(receipt):
             now = time.monotonic()
             if now - began > self._node.timeout_s or self._node.stop.is_set():
                 raise DeadlineExceeded(
@@ -80,6 +84,13 @@ class PendingTransaction:
             self._node.stop.wait(pause)
             pause = min(2 * pause, LONGEST_PAUSE_S)
         return receipt
+
+    def _deep(self, receipt: TxReceipt) -> bool:
+        """Whether enough blocks follow; the receipt is fresh, for a reorganisation may take it away."""
+        if not self._confirmations:
+            return True
+        latest = int(self._node.ask(lambda: self._web3.eth.block_number))
+        return latest >= receipt["blockNumber"] + self._confirmations
 
     def _receipt(self) -> TxReceipt | None:
         for signed in reversed(self._signed):
@@ -99,6 +110,8 @@ class PendingTransaction:
     def _look_after(self) -> None:
         """Whatever keeps the transaction from being mined, do what helps."""
         account = self._signer.address
+        if self._receipt() is not None:
+            return  # mined, and waiting for more blocks
         mined = int(self._node.ask(lambda: self._web3.eth.get_transaction_count(account, "latest")))
         if mined > self._fields["nonce"]:
             if self._overtaken:

@@ -17,7 +17,7 @@ from zkpfl.storage.local import LocalStore
 from zkpfl.storage.store import Store
 
 _MAX_FILE_BYTES = 64 * 1024
-_KEYS = {"version", "ledger_url", "chain_id", "contract", "store", "digest"}
+_KEYS = {"version", "ledger_url", "chain_id", "contract", "store", "confirmations", "digest"}
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,15 @@ class Network:
         Address of the ledger contract, 20 bytes.
     store
         Folder of the content-addressed block store.
+    confirmations
+        Blocks that must follow a transaction before its sender relies on it.
     """
 
     ledger_url: str
     chain_id: int
     contract: bytes
     store: Path
+    confirmations: int = 0
 
     def save(self, path: Path) -> None:
         """Write the network file; a relative store folder is kept relative to the file."""
@@ -53,6 +56,7 @@ class Network:
             "chain_id": self.chain_id,
             "contract": self.contract.hex(),
             "store": str(self.store),
+            "confirmations": self.confirmations,
         }
         digest = hashlib.sha256(strict_json.dump(value)).hexdigest()
         return strict_json.dump({**value, "digest": digest})
@@ -82,6 +86,7 @@ class Network:
                 int(value["chain_id"]),
                 contract,
                 path.parent / str(value["store"]),
+                int(value["confirmations"]),
             )
         except (TypeError, ValueError) as error:
             raise InvalidParameter("has a value of the wrong type", field="network file") from error
@@ -91,7 +96,13 @@ class Network:
 
     def connect(self, account: AccountKey | None, stop: threading.Event | None = None) -> LedgerClient:
         """Client of the contract, read-only without an account; after ``stop`` it waits for nothing."""
-        connection = Connection(self.ledger_url, account, chain_id=self.chain_id, stop=stop)
+        connection = Connection(
+            self.ledger_url,
+            account,
+            chain_id=self.chain_id,
+            stop=stop,
+            confirmations=self.confirmations,
+        )
         return LedgerClient(connection, self.contract)
 
     def open_store(self) -> Store:
