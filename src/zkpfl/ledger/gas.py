@@ -36,6 +36,7 @@ from zkpfl.protocol.messages import MessageKind, ShareMessage
 CHAIN_ID = 31337
 NOW = 1_800_000_000
 ACCURACY_PPM = 700_000
+PURSE = 10**6 * MPC
 DIGEST = b"\x01" * 32
 LAST_SLICE_KEY = b"\x02" * 32
 LAYOUT = Layout(dimension=1024 * 1024, norm_bound=50_000, value_bits=12, max_trainers=256, columns=1024)
@@ -113,7 +114,7 @@ class Stage:
     def _party(self) -> LedgerClient:
         connection = _MeteredConnection(self._chain, self.meter)
         client = LedgerClient(connection, self.treasury.contract)
-        self.treasury.token.transfer(client.account, 1000 * MPC)
+        self.treasury.token.transfer(client.account, PURSE)
         return client
 
     def terms(self, rounds: int) -> JobTerms:
