@@ -157,6 +157,8 @@ def test_an_oracle_that_stops_locks_nobody_in(world: CoinWorld) -> None:
 def test_a_coin_without_a_price_has_no_weight_in_a_draw(world: CoinWorld) -> None:
     node = world.register_in_coin(STAKE_1 * 1000)  # a thousand times the weight of the others
     assert node.account in world.state(world.create()).committee
+    world.tell(PRICE, MAX_AGE_S + 100)
+    assert node.account not in world.state(world.create()).committee
     world.admin.connection.transact(world.feed.functions.break_down(True))
     assert node.account not in world.state(world.create()).committee
     node.unstake()

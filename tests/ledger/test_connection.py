@@ -279,7 +279,7 @@ def test_a_transaction_that_is_not_mined_meets_the_deadline(probe: Probe) -> Non
 def test_a_transaction_that_a_reorganisation_takes_away_is_sent_again(
     probe: Probe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its receipt alone does not count: three blocks must follow, and those are replaced by empty ones first."""
+    """Its receipt alone does not count: three blocks must follow, and first empty ones replace those."""
     monkeypatch.setattr(pending, "LOOK_AFTER_S", 0.1)
     key = AccountKey.generate()
     with (

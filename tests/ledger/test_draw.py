@@ -50,10 +50,13 @@ def test_chances_go_by_stake_without_repetition() -> None:
 
 def test_who_has_too_little_at_stake_is_not_drawn(world: World) -> None:
     poor = world.register_node(stake=STAKE)
-    for _ in range(3):
-        job = world.create(node_stake=2 * STAKE)
-        assert poor.account not in world.state(job).committee
-        world.owner.cancel_job(job)
+    everyone = len(world.nodes) + 1
+    enough = world.create(everyone)
+    assert poor.account in world.state(enough).committee
+    world.owner.cancel_job(enough)
+    job = world.owner.create_job(world.terms(node_stake=2 * STAKE), everyone, FEE)
+    world.admin.advance(job)
+    assert world.state(job).status is JobStatus.FAILED  # without the poor one they are too few
     poor.unstake()
 
 
