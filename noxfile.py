@@ -112,8 +112,8 @@ def portable(session: nox.Session) -> None:
 
 @nox.session
 def slow(session: nox.Session) -> None:
-    """Whole demos with parties killed."""
-    session.run("python", "-m", "pytest", "-m", "slow")
+    """Whole demos with parties killed, and 20,000 calls of the contracts."""
+    session.run("python", "-m", "pytest", "-m", "slow", "-n", "2")
 
 
 @nox.session
@@ -128,6 +128,13 @@ def anvil(session: nox.Session) -> None:
 def demo(session: nox.Session) -> None:
     """A short demo, as a newcomer runs it."""
     session.run("zkpfl", "demo", "--json", "--data-dir", session.create_tmp() + "/demo")
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """Which statements, branches and refusals of the contracts tests reach; all statements are wanted."""
+    suite = ("python", "-m", "pytest", "-p", "tests.ledger.contract_coverage", "tests/ledger")
+    session.run(*suite, "-m", "not anvil and not slow", env={"ZKPFL_CONTRACT_COVERAGE": "100"})
 
 
 @nox.session
