@@ -389,6 +389,19 @@ def test_a_score_is_what_was_committed_to_by_whom_in_this_round(world: World) ->
     assert (closed.phase, closed.accuracy, closed.scored, closed.revealed) == (Phase.CLOSED, 600_000, 3, 2)
 
 
+def test_whoever_does_not_score_in_time_is_not_waited_for(world: World) -> None:
+    job = world.to_score()
+    world.commit(job, 0, 600_000)
+    world.wait(world.state(job).phase_deadline - world.now())
+    with refused("deadline_passed"):
+        world.commit(job, 1, 600_000)
+    world.admin.advance(job)
+    assert world.round(job).phase is Phase.REVEAL
+    world.trainers[0].reveal(job, 1, CHECKPOINT, 600_000, SALT)
+    closed = world.admin.round(job, 1)
+    assert (closed.phase, closed.accuracy, closed.scored, closed.revealed) == (Phase.CLOSED, 600_000, 1, 1)
+
+
 def test_scores_that_nobody_reveals_count_as_none(world: World) -> None:
     job = world.to_score()
     for index in range(3):
