@@ -31,7 +31,7 @@ def test_twenty_rounds_of_ten_trainers(stage: Stage, benchmark: BenchmarkFixture
     """All that owner, trainers and zk-nodes write and read on the ledger, in one process."""
     job = stage.create(ROUNDS)
     benchmark.extra_info["rounds"] = ROUNDS
-    benchmark.pedantic(lambda: [stage.play(job, number) for number in range(1, ROUNDS + 1)], rounds=1)
+    benchmark.pedantic(lambda: [stage.play(job, number) for number in range(1, ROUNDS + 1)], rounds=1)  # type: ignore[no-untyped-call]
     assert stage.owner.job(job).status is JobStatus.DONE
 
 
@@ -50,5 +50,5 @@ def test_a_round_after_other_jobs(stage: Stage, benchmark: BenchmarkFixture, job
         stage.play(job, next(numbers))
         assert stage.owner.events(job)
 
-    benchmark.pedantic(play, rounds=5)
+    benchmark.pedantic(play, rounds=5)  # type: ignore[no-untyped-call]
     assert stage.owner.job(job).phase is Phase.COLLECT
