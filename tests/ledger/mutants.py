@@ -207,9 +207,7 @@ MUTANTS = (
     ),
     without("judge", '== share.trainer, "bad_signature"', REFUSALS, "cannot_be_judged"),
     without("judge", 'leaf, proof) == root, "wrong_proof"', REFUSALS, "must_be_the_next"),
-    without(
-        "judge", 'assert convert(root, uint256) >> 16 == kept, "wrong_proof"', REFUSALS, "committed_root"
-    ),
+    without("judge", 'assert convert(root, uint256) >> 16 == kept, "wrong_proof"', JUDGE, "bad_aggregate"),
     without("judge", "self._require_generators(start // HALF", REFUSALS, "signed_root"),
     Mutant("judge", "if y_high > HALF_P_HIGH or", "if y_high < HALF_P_HIGH or", REFUSALS, "committed_root"),
     without(

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 from tests.ledger.conftest import CHAIN_ID, running
 from vyper.compiler import compile_code
@@ -210,6 +210,16 @@ def test_checkpoint_and_median_are_those_of_brute_force(
     due=st.booleans(),
     opened=st.booleans(),
 )
+@example(
+    fee=10**20,
+    rounds=5,
+    slices=2,
+    records=400,
+    numbers=[500_000, 900_000, 500_000, 600_000],  # two standard errors are half of the improvement
+    paid=0,
+    due=True,
+    opened=True,
+)
 def test_pots_are_those_of_the_twin(
     probe: Probe,
     fee: int,
@@ -221,9 +231,9 @@ def test_pots_are_those_of_the_twin(
     due: bool,
     opened: bool,
 ) -> None:
-    baseline, target, best = sorted(numbers[:3])
+    baseline, best, target = sorted(numbers[:3])
     target += target == baseline
-    best, slices = max(best, baseline), min(slices, rounds)
+    slices = min(slices, rounds)
     due, opened = due and slices > 0, opened and slices > 0
     made = replace(
         TERMS,

@@ -135,6 +135,8 @@ def test_a_bad_aggregate_share_convicts_the_node_that_posted_it(
 
     case = judge.accuse_aggregate_share(real.job, 1, 4, 1)
     leaves = row_leaves(real.plan, 4, 1)
+    with refused("wrong_proof"):  # the first points are the first trainer's
+        case.add_openings(openings(real.points(1), leaves))
     for trainer in range(3):
         case.add_openings(openings(real.points(trainer), leaves))
     case.add_piece(row_pieces(rows, 1)[0])
