@@ -18,7 +18,7 @@ from zkpfl.errors import BadSum, Equivocation, JobFailed, ProtocolFault
 from zkpfl.learning.bundle import Bundle
 from zkpfl.learning.heart_disease import HospitalSplit
 from zkpfl.ledger.client import LedgerClient
-from zkpfl.ledger.records import Durations, JobStatus
+from zkpfl.ledger.records import Durations, JobStatus, NodeRecord
 from zkpfl.protocol import trainer as trainer_protocol
 from zkpfl.protocol.plan import RoundPlan
 from zkpfl.protocol.trainer import PreparedSubmission
@@ -121,19 +121,19 @@ def node_names_no_content(patch: Patch) -> None:
 
 
 def node_cannot_be_reached(patch: Patch) -> None:
-    """Node 1 registers what is no endpoint, and attests nothing."""
-    honest, attest = LedgerClient.register_node, node_duty.NodeDuty._attest
+    """Node 1 has registered what is no endpoint, and attests nothing."""
+    honest, attest = LedgerClient.node, node_duty.NodeDuty._attest
 
-    def cheat(
-        honest: Any, self: Any, bls: bytes, proof: bytes, key: bytes, _endpoint: str, stake: int
-    ) -> None:
-        honest(self, bls, proof, key, "no endpoint", stake)
+    def cheat(self: LedgerClient, address: bytes) -> NodeRecord | None:
+        record = honest(self, address)
+        committee = self.job(1).committee if self.job_count() else ()
+        return replace(record, endpoint="no endpoint") if record and address in committee[:1] else record
 
     def silent(self: node_duty.NodeDuty, *arguments: Any) -> None:
         if self._node != 1:
             attest(self, *arguments)
 
-    patch.setattr(LedgerClient, "register_node", first_only(cheat, honest))
+    patch.setattr(LedgerClient, "node", cheat)
     patch.setattr(node_duty.NodeDuty, "_attest", silent)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from tests.ledger.cheats import LONG, SHORT, RealRound, changed
-from tests.ledger.world import CHALLENGE_S, NODE_STAKE, STAKE, UNBONDING_S, World, refused
+from tests.ledger.world import CHALLENGE_S, STAKE, UNBONDING_S, World, refused
 
 from zkpfl.crypto.merkle import commitment_root, share_root
 from zkpfl.crypto.points import G1Array
@@ -139,9 +139,10 @@ def test_a_bad_aggregate_share_convicts_the_node_that_posted_it(
         case.add_openings(openings(real.points(1), leaves))
     for trainer in range(3):
         case.add_openings(openings(real.points(trainer), leaves))
+    stake = world.admin.node(world.nodes[3].account).stake
     case.add_piece(row_pieces(rows, 1)[0])
     assert case.guilty is True
-    assert accuser.owed(real.job, accuser.account) == NODE_STAKE // 5
+    assert accuser.owed(real.job, accuser.account) == stake // 5
 
     honest = judge.accuse_aggregate_share(real.job, 1, 2, 0)  # node 2 is below the threshold: seeds
     for trainer in range(3):
@@ -211,13 +212,14 @@ def test_two_attestations_of_one_round_convict_the_signer(
                     judge._address, real.job, 1, nobody, one.to_tuple(strange), two.to_tuple(strange)
                 )
             )
+    stake = world.admin.node(world.nodes[1].account).stake
     judge.prove_equivocation(real.job, 1, 2, one, two)
     (event,) = (event for event in world.admin.events(real.job) if isinstance(event, Convicted))
     assert (event.account, event.offence) == (world.nodes[1].account, Offence.EQUIVOCATION)
     record = world.admin.node(world.nodes[1].account)
     assert record and record.stake == 0
     judge.prove_equivocation(real.job, 1, 2, one, real.attestation(2, 0b111, b"b" * 32))
-    assert accuser.owed(real.job, accuser.account) == NODE_STAKE // 5  # once
+    assert accuser.owed(real.job, accuser.account) == stake // 5  # once
 
 
 def test_who_attests_another_set_than_the_ledgers_is_convicted(
