@@ -18,7 +18,7 @@ from zkpfl.errors import BadSum, Equivocation, JobFailed, ProtocolFault
 from zkpfl.learning.bundle import Bundle
 from zkpfl.learning.heart_disease import HospitalSplit
 from zkpfl.ledger.client import LedgerClient
-from zkpfl.ledger.records import Durations, JobStatus, NodeRecord
+from zkpfl.ledger.records import JobStatus, NodeRecord
 from zkpfl.protocol import trainer as trainer_protocol
 from zkpfl.protocol.plan import RoundPlan
 from zkpfl.protocol.trainer import PreparedSubmission
@@ -185,9 +185,6 @@ def test_job_completes_and_the_hostile_party_is_named(
     assert any(fault in codes for codes in said), said
 
 
-QUICK = Durations(join=60, collect=3, check=4, aggregate=4, attest=4, score=4, reveal=4)
-
-
 def balance(network: LiveNetwork) -> int:
     return network.treasury.token.balance(network.owner_identity.account.address)
 
@@ -202,7 +199,7 @@ def test_statistics_that_no_data_has_end_the_job_with_a_refund(
         return np.concatenate([[-5000.0], honest(features)[1:]])
 
     monkeypatch.setattr(trainer_role, "local_statistics", first_only(cheat, honest))
-    start_job(network, bundle, hospitals[:3], durations=QUICK)
+    start_job(network, bundle, hospitals[:3], durations=FAST)
     result = network.finish()
 
     assert result.job.status is JobStatus.FAILED
