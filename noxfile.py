@@ -113,7 +113,7 @@ def portable(session: nox.Session) -> None:
 @nox.session
 def slow(session: nox.Session) -> None:
     """Whole demos with parties killed, and 20,000 calls of the contracts."""
-    session.run("python", "-m", "pytest", "-m", "slow", "-n", "2", "--dist", "loadgroup")
+    session.run("python", "-m", "pytest", "-m", "slow")
 
 
 @nox.session
