@@ -6,6 +6,8 @@ from collections.abc import Callable
 
 from zkpfl.crypto.bls import BlsPublicKey, attestation_digest, signature_from_ledger, verify_aggregate
 from zkpfl.errors import BadSignature, WrongContext, ZkpflError
+from zkpfl.learning.evaluation import evaluate
+from zkpfl.learning.records import Records
 from zkpfl.ledger.client import LedgerClient
 from zkpfl.ledger.events import Attested
 from zkpfl.ledger.records import Job, Round
@@ -43,6 +45,13 @@ class RoundAudit:
         self._on_fault = on_fault
         self._reader = JobReader(ledger, store, job_id)
         self.member = Member(self._reader, store, job_key, on_fault)
+
+    def accuracy_on(self, test_set: Records | None) -> float:
+        """Accuracy in [0, 1] of the model as it is now; 0 without a test set."""
+        if test_set is None:
+            return 0.0
+        test = self.member.standardized(test_set)
+        return evaluate(self.member.model, self.member.weights, test.features, test.labels).accuracy
 
     def check(self, job: Job, round_: Round) -> bool:
         """Whether everything about a closed round holds.

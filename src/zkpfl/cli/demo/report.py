@@ -27,8 +27,9 @@ class DemoReport:
         Where all tokens are.
     payouts
         Who got what.
-    baseline_accuracy
-        Of plain federated averaging on the same split.
+    model_accuracy, baseline_accuracy
+        Of the job's model, and of plain federated averaging in as many rounds, on the whole test set: the
+        ledger's accuracy is that on the slice which was opened last.
     stages
         Seconds of each stage.
     wall_s
@@ -41,6 +42,7 @@ class DemoReport:
     verified: bool
     conservation: Conservation
     payouts: list[Payout]
+    model_accuracy: float
     baseline_accuracy: float
     stages: dict[str, float]
     wall_s: float
@@ -59,6 +61,7 @@ class DemoReport:
         }
         return {
             **self.job,
+            "model_accuracy": round(self.model_accuracy, 6),
             "baseline_accuracy": round(self.baseline_accuracy, 6),
             "verified": self.verified,
             "conserved": self.conservation.holds,
@@ -84,9 +87,9 @@ class DemoReport:
         target, status = self.job["target"], self.job["status"]
         text = f"accuracy {accuracy:.4f} after {self.job['rounds']} rounds (target {target:g}), job {status}"
         self._say(console, status == "done", text)
-        difference = accuracy - self.baseline_accuracy
-        baseline = f"plain federated averaging on the same split: {self.baseline_accuracy:.4f}"
-        console.print(f"  {baseline} (difference {difference:+.4f})", soft_wrap=True)
+        difference = self.model_accuracy - self.baseline_accuracy
+        baseline = f"plain federated averaging {self.baseline_accuracy:.4f} (difference {difference:+.4f})"
+        console.print(f"  on the whole test set: {self.model_accuracy:.4f}, {baseline}", soft_wrap=True)
         stages = "  ".join(f"{name} {seconds:.1f}" for name, seconds in self.stages.items())
         console.print(f"  {self.wall_s:.1f} s ({stages}); everything is in {self.data_dir}", soft_wrap=True)
 

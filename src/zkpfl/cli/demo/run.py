@@ -99,7 +99,7 @@ class _Demo:
         for child in (owner, *trainers):
             child.wait(LEAVE_TIMEOUT_S)
         self._clock.lap("settle")
-        return self._report(ledger, job, follower.verified, self._baseline(job))
+        return self._report(ledger, job, follower.verified, self._compare(job, audit))
 
     def _deploy(self, chain: Child) -> Network:
         url = str(chain.wait_for("serving", PATIENCE_S, self._stop)["url"])
@@ -136,24 +136,30 @@ class _Demo:
         key = load_job_key(self.parties.job_key_file)
         return RoundAudit(ledger, network.open_store(), JOB, key, self._fault)
 
-    def _baseline(self, job: Job) -> float:
+    def _compare(self, job: Job, audit: RoundAudit) -> tuple[float, float]:
+        """Accuracy of the job's model, and of plain averaging in as many rounds, on the whole test set."""
         from zkpfl.cli.demo.baseline import baseline_accuracy
         from zkpfl.cli.sources import model_source
 
         self.display.advance("plain federated averaging, to compare", 0, 1)
-        terms = job.terms
         bundle = model_source(self._settings.data.value, self._settings.seed).bundle
-        accuracy = baseline_accuracy(self._settings, bundle, terms.training_rounds, terms.target / 1e6)
+        accuracies = (
+            audit.accuracy_on(bundle.test_set),
+            baseline_accuracy(self._settings, bundle, max(1, job.trained)),
+        )
         self._clock.lap("baseline")
-        return accuracy
+        return accuracies
 
-    def _report(self, ledger: LedgerClient, job: Job, verified: bool, baseline: float) -> DemoReport:
+    def _report(
+        self, ledger: LedgerClient, job: Job, verified: bool, accuracies: tuple[float, float]
+    ) -> DemoReport:
         return DemoReport(
             job=job_result(ledger, job),
             verified=verified,
             conservation=conservation(ledger, self.parties.names(), TOKEN_SUPPLY),
             payouts=payouts(ledger, job, self.parties.names()),
-            baseline_accuracy=baseline,
+            model_accuracy=accuracies[0],
+            baseline_accuracy=accuracies[1],
             stages=self._clock.laps,
             wall_s=self._clock.total(),
             seed=self._settings.seed,
