@@ -112,16 +112,16 @@ def portable(session: nox.Session) -> None:
 
 @nox.session
 def slow(session: nox.Session) -> None:
-    """Whole demos with parties killed, and 20,000 calls of the contracts."""
-    session.run("python", "-m", "pytest", "-m", "slow")
+    """Whole demos with parties killed, one after the other."""
+    session.run("python", "-m", "pytest", "-m", "slow and e2e")
 
 
 @nox.session
 def anvil(session: nox.Session) -> None:
-    """The ledger and end-to-end tests on a real EVM node from npm."""
+    """The ledger and end-to-end tests on a real EVM node from npm, beside 20,000 calls of the contracts."""
     folder = session.run("tests/ledger/install_anvil.sh", "build/anvil", external=True, silent=True)
     environment = {"ZKPFL_ANVIL": str(Path(str(folder).strip()).resolve())}
-    session.run("python", "-m", "pytest", "-m", "anvil", "-n", "2", env=environment)
+    session.run("python", "-m", "pytest", "-m", "anvil or (slow and not e2e)", "-n", "2", env=environment)
 
 
 @nox.session
