@@ -153,6 +153,17 @@ def serve_node(network: Path, keys: Path) -> list[str]:
     return ["node", "serve", *places]
 
 
+def let_it_wait(asked: socket.socket) -> None:
+    """Return once the process that asked is blocked in its wait for the answer.
+
+    A signal in the microseconds between Python's last look at its signals and the blocking call would be
+    seen only when the call returns.
+    """
+    asked.settimeout(30)
+    assert asked.recv(1)
+    time.sleep(0.3)
+
+
 def told_to_stop(process: subprocess.Popen[str], number: signal.Signals, within_s: float) -> dict[str, Any]:
     """The error with which a command ends after a signal."""
     began = time.monotonic()
@@ -172,6 +183,7 @@ def test_a_command_that_waits_for_an_answer_ends_at_once(
         listing = start("job", "list", "--network", str(network))
         asked, _ = server.accept()
         with asked:
+            let_it_wait(asked)
             assert told_to_stop(listing, number, 2.5)["code"] == "job_failed"
 
 
@@ -182,6 +194,7 @@ def test_a_node_whose_ledger_does_not_answer_ends_soon(start: Start, tmp_path: P
         node = start(*serve_node(network, keys))
         asked, _ = server.accept()
         with asked:
+            let_it_wait(asked)
             assert told_to_stop(node, signal.SIGTERM, LEAVE_S + 2.5)["code"] == "job_failed"
 
 
