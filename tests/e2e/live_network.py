@@ -108,6 +108,26 @@ class LiveNetwork:
 
     def start_owner(self, bundle: Bundle, **changes: Any) -> int:
         """Submit the job and follow it; returns its number."""
+        job_id, role, recorder = self._submit(bundle, changes)
+
+        def follow(thread: RoleThread) -> JobResult:
+            return role.follow(job_id, self.job_key, thread.stop)
+
+        self.owner = RoleThread(follow)
+        self.owner.recorder = recorder
+        self.owner.start()
+        self.wait_until(lambda: self.treasury.job(job_id).committee)
+        self._seat(self.treasury.job(job_id).committee)
+        return job_id
+
+    def submit_and_go(self, bundle: Bundle, **changes: Any) -> int:
+        """Submit the job and hand over its keys: from then on there is no owner; returns its number."""
+        job_id, role, _ = self._submit(bundle, changes)
+        job = role.hand_over(job_id, self.job_key, threading.Event())
+        self._seat(job.committee)
+        return job_id
+
+    def _submit(self, bundle: Bundle, changes: dict[str, Any]) -> tuple[int, ModelOwnerRole, Recorder]:
         recorder = Recorder()
         role = ModelOwnerRole(self.client(self.owner_identity), self.store, self.owner_identity, recorder)
         order = JobOrder(
@@ -127,17 +147,7 @@ class LiveNetwork:
                 | changes
             )
         )
-        job_id = role.submit(bundle, order, self.job_key)
-
-        def follow(thread: RoleThread) -> JobResult:
-            return role.follow(job_id, self.job_key, thread.stop)
-
-        self.owner = RoleThread(follow)
-        self.owner.recorder = recorder
-        self.owner.start()
-        self.wait_until(lambda: self.treasury.job(job_id).committee)
-        self._seat(self.treasury.job(job_id).committee)
-        return job_id
+        return role.submit(bundle, order, self.job_key), role, recorder
 
     def _seat(self, committee: tuple[bytes, ...]) -> None:
         """From now on node j of the committee is the j-th of the lists."""

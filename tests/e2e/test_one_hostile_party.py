@@ -14,7 +14,7 @@ from tests.e2e.live_network import PURSE, STAKE, LiveNetwork, RoleThread
 from tests.e2e.test_faults import FAST, start_job
 from zkpfl.crypto.commitments import commit_rows
 from zkpfl.crypto.scalars import ORDER, from_int
-from zkpfl.errors import BadSum, Equivocation, JobFailed, ProtocolFault
+from zkpfl.errors import BadSum, Equivocation, JobFailed, NotAuthorized, ProtocolFault
 from zkpfl.learning.bundle import Bundle
 from zkpfl.learning.heart_disease import HospitalSplit
 from zkpfl.ledger.client import LedgerClient
@@ -66,15 +66,6 @@ def trainer_signs_with_zeros(patch: Patch) -> None:
 
 def trainer_names_no_content(patch: Patch) -> None:
     withhold(patch, lambda m: replace(m, commitments=NO_CONTENT_ID))
-
-
-def trainer_has_a_low_order_key(patch: Patch) -> None:
-    honest = LedgerClient.register_trainer
-
-    def cheat(honest: Any, self: LedgerClient, _key: bytes, stake: int) -> None:
-        honest(self, LOW_ORDER_KEY, stake)
-
-    patch.setattr(LedgerClient, "register_trainer", first_only(cheat, honest))
 
 
 def trainer_overflows_a_lane(patch: Patch) -> None:
@@ -139,7 +130,7 @@ def node_cannot_be_reached(patch: Patch) -> None:
 
 @dataclass(frozen=True)
 class Hostile:
-    """A way to cheat, who notices, and what they say; ``{first}`` is the first trainer's account."""
+    """A way to cheat, who notices, and what they say."""
 
     cheat: Callable[[Patch], None]
     witnesses: str
@@ -153,7 +144,6 @@ class Hostile:
 HOSTILE = [
     Hostile(trainer_signs_with_zeros, "nodes", "bad_signature", "trainer 0"),
     Hostile(trainer_names_no_content, "nodes", "not_delivered", "trainer 0"),
-    Hostile(trainer_has_a_low_order_key, "owner", "protocol_fault", "trainer 0x{first}"),
     Hostile(trainer_overflows_a_lane, "trainers", "bad_sum", "accepted set"),
     Hostile(node_names_no_content, "nodes", "not_delivered", "zk-node 1"),
     Hostile(node_cannot_be_reached, "nodes", "invalid_parameter", "zk-node 1"),
@@ -178,11 +168,25 @@ def test_job_completes_and_the_hostile_party_is_named(
     witnesses: list[RoleThread] = {
         "nodes": network.nodes[1:],
         "trainers": network.trainers[1:],
-        "owner": [network.owner],
     }[hostile.witnesses]
-    fault = (hostile.code, hostile.party.format(first=result.job.trainers[0].hex()))
+    fault = (hostile.code, hostile.party)
     said = [witness.recorder.fault_codes() for witness in witnesses]
     assert any(fault in codes for codes in said), said
+
+
+def test_a_trainer_to_whom_nobody_can_seal_gets_no_key_and_the_others_train(
+    network: LiveNetwork, bundle: Bundle, hospitals: list[HospitalSplit], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cheat(honest: Any, self: LedgerClient, _key: bytes, stake: int) -> None:
+        honest(self, LOW_ORDER_KEY, stake)
+
+    honest = LedgerClient.register_trainer
+    monkeypatch.setattr(LedgerClient, "register_trainer", first_only(cheat, honest))
+    start_job(network, bundle, hospitals[:3], durations=FAST)
+    with pytest.raises(NotAuthorized, match="encryption_key"):
+        network.trainers[0].join(60)
+    network.trainers[0].stop.set()
+    assert network.finish().job.status is JobStatus.DONE
 
 
 def balance(network: LiveNetwork) -> int:
@@ -252,7 +256,7 @@ def test_a_committee_to_which_nobody_can_seal_is_refused(
     assert node in str(result.error)
     assert network.treasury.owed(cancelled, network.owner_identity.account.address) == 0, "it took its fee"
 
-    monkeypatch.setattr("zkpfl.roles.model_owner.committee_member", lambda *_: None)
+    monkeypatch.setattr("zkpfl.roles.key_custody.OwnerKeys.hand_over", lambda *_: None)
     job_id = network.start_owner(bundle)
     trainer = network.start_trainer(job_id, hospitals[0].train)
     with pytest.raises(JobFailed, match=node):

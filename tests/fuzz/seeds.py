@@ -24,7 +24,14 @@ from zkpfl.crypto.sealing import EncryptionKey
 from zkpfl.crypto.signatures import AccountKey
 from zkpfl.learning import tensors
 from zkpfl.params import Layout
-from zkpfl.protocol.manifests import AggregateManifest, JobManifest, ShareEntry, SubmissionManifest
+from zkpfl.protocol.manifests import (
+    AggregateManifest,
+    JobManifest,
+    KeyAnnouncement,
+    KeyManifest,
+    ShareEntry,
+    SubmissionManifest,
+)
 from zkpfl.protocol.messages import MessageKind, ShareMessage
 from zkpfl.roles.identity import Identity
 from zkpfl.rpc import convert
@@ -92,7 +99,8 @@ def _json() -> Iterator[tuple[str, bytes]]:
     shares = tuple(ShareEntry(node, CID, KEY, KEY, bytes(65)) for node in (1, 2))
     layout = Layout(dimension=600, norm_bound=40_000)
     for manifest in (
-        JobManifest(CID, training=layout, statistics=None),
+        JobManifest(CID, KEY, KeyAnnouncement(KEY, KEY, (KEY, KEY), (KEY,)), layout, None),
+        KeyManifest((CID, CID)),
         SubmissionManifest(bytes(20), CID, shares),
         AggregateManifest(1, CID, KEY, KEY, KEY, b"proof"),
     ):

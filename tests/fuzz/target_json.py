@@ -7,9 +7,9 @@ import json
 from tests.fuzz.registry import fuzz_target
 from zkpfl import strict_json
 from zkpfl.errors import InvalidEncoding
-from zkpfl.protocol.manifests import AggregateManifest, JobManifest, SubmissionManifest
+from zkpfl.protocol.manifests import AggregateManifest, JobManifest, KeyManifest, SubmissionManifest
 
-MANIFESTS = (JobManifest, SubmissionManifest, AggregateManifest)
+MANIFESTS = (JobManifest, KeyManifest, SubmissionManifest, AggregateManifest)
 
 
 @fuzz_target("json")

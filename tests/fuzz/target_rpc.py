@@ -18,6 +18,12 @@ MESSAGES: tuple[tuple[Any, Callable[[Any], Any], Encode], ...] = (
     (pb.UploadShareRequest, convert.header_from_pb, convert.header_to_pb),
     (pb.UploadShareResponse, convert.receipt_from_pb, convert.receipt_to_pb),
     (pb.GetAttestationResponse, convert.attestation_from_pb, convert.attestation_to_pb),
+    (
+        pb.GetKeyShareRequest,
+        convert.key_share_request_from_pb,
+        lambda parts: convert.key_share_request_to_pb(*parts),
+    ),
+    (pb.GetKeyShareResponse, convert.key_share_from_pb, convert.key_share_to_pb),
     (pb.GetStatusResponse, convert.status_from_pb, convert.status_to_pb),
     (
         pb.FetchContentRequest,

@@ -113,6 +113,23 @@ MUTANTS = (
         JOBS,
         "terms_itself",
     ),
+    without("zkpfl", 'self._require(not self._left[job][msg.sender], "left_before")', JOBS, "may_leave"),
+    without(
+        "zkpfl",
+        'self._require(self._submitted[job][round + 1] & (1 << index) == 0, "has_submitted")',
+        JOBS,
+        "may_leave",
+    ),
+    Mutant("zkpfl", "if self._trainers[job][i] == 0:", "if False:", JOBS, "freed_once"),
+    without("zkpfl", "self._deals[job].absent_trainers |= 1 << index", JOBS, "until_it_submits"),
+    without("zkpfl", 'self._require(index < stage.members, "joined_later")', JOBS, "next_round"),
+    Mutant("zkpfl", "stage.members = head.trainers", "stage.members = MAX_TRAINERS", JOBS, "next_round"),
+    without(
+        "zkpfl",
+        'self._require(head.trainers < self._terms[job].max_trainers, "full")',
+        JOBS,
+        "takes_nobody",
+    ),
     # Rounds
     without(
         "zkpfl",

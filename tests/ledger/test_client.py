@@ -45,10 +45,9 @@ BAD_CALLS: list[tuple[str, Callable[[LedgerClient], Any]]] = [
     ("accuracy_ppm", lambda c: c.reveal(1, 1, ROOT, 1_000_001, ROOT)),
     ("salt", lambda c: c.reveal(1, 1, ROOT, 1, b"")),
     ("key", lambda c: c.open_slice(1, 1, b"")),
-    ("digests", lambda c: c.grant_keys(1, {b"short": ROOT})),
-    ("digests", lambda c: c.grant_keys(1, {bytes(20): b""})),
+    ("digest", lambda c: c.share_keys(1, b"")),
     ("account", lambda c: c.node(b"")),
-    ("trainer", lambda c: c.key_grant(1, "0x00")),  # type: ignore[arg-type]
+    ("account", lambda c: c.has_trainer(1, "0x00")),  # type: ignore[arg-type]
     ("receiver", lambda c: c.token.transfer(b"", 1)),
     ("amount", lambda c: c.token.transfer(bytes(20), -1)),
     ("job", lambda c: c.job(c.job_count() + 1)),

@@ -6,7 +6,7 @@ from dataclasses import astuple
 from typing import Any
 
 import pytest
-from tests.ledger.world import FEE, MANIFEST, PHASE_S, World, refused
+from tests.ledger.world import FEE, MANIFEST, PHASE_S, ROOT, World, refused
 
 from zkpfl.errors import InvalidParameter
 from zkpfl.ledger.client import MPC, JobStatus, Phase
@@ -16,7 +16,8 @@ from zkpfl.ledger.events import (
     JobCreated,
     JobEnded,
     Joined,
-    KeyGranted,
+    KeysShared,
+    Left,
     RoundStarted,
 )
 
@@ -115,7 +116,7 @@ def test_the_last_place_starts_the_first_round(world: World) -> None:
     assert state.phase_deadline == world.round(job).collect_deadline
     kinds = [type(event) for event in world.admin.events(job)]
     assert kinds == [JobCreated, CommitteeDrawn, Joined, Joined, Joined, RoundStarted]
-    with refused("not_recruiting"):
+    with refused("full"):
         world.trainers[3].join(job)
 
 
@@ -162,27 +163,113 @@ def test_the_owner_alone_cancels_and_only_while_recruiting(world: World) -> None
         world.owner.cancel_job(running)
 
 
-def test_the_owner_grants_keys_to_those_who_joined(world: World) -> None:
-    job = world.create()
-    first, second = (trainer.account for trainer in world.trainers[:2])
-    world.trainers[0].join(job)
-    assert world.admin.key_grant(job, first) is None
-    world.owner.grant_keys(job, {first: MANIFEST})
-    assert world.admin.key_grant(job, first) == MANIFEST
-    (granted,) = [event for event in world.admin.events(job) if isinstance(event, KeyGranted)]
-    assert (granted.trainer, granted.digest) == (first, MANIFEST)
-    with refused("not_joined"):
-        world.owner.grant_keys(job, {second: MANIFEST})
-    with refused("not_joined"):
-        world.owner.grant_keys(job, {world.nodes[0].account: MANIFEST})
+def test_the_owner_says_where_the_committee_finds_its_shares_of_the_keys(world: World) -> None:
+    job = world.owner.create_job(world.terms(), 3)
+    with refused("no_committee"):
+        world.owner.share_keys(job, MANIFEST)
+    world.draw(job)
+    assert world.admin.key_shares(job) is None
     with refused("not_owner"):
-        world.trainers[0].grant_keys(job, {first: MANIFEST})
-    with refused("length_mismatch"):
-        who = world.trainers[0].connection.address
-        world.owner._write(world.owner._functions.grant_keys(job, [who], []))
+        world.trainers[0].share_keys(job, MANIFEST)
+    world.owner.share_keys(job, MANIFEST)
+    assert world.admin.key_shares(job) == MANIFEST
+    (shared,) = [event for event in world.admin.events(job) if isinstance(event, KeysShared)]
+    assert shared.digest == MANIFEST
+    world.owner.cancel_job(job)
+    with refused("no_committee"):
+        world.owner.share_keys(job, MANIFEST)
+
+
+def serving(world: World, trainer: bytes) -> int:
+    record = world.admin.trainer(trainer)
+    assert record is not None
+    return record.serving
+
+
+def test_a_trainer_that_has_never_submitted_may_leave_with_its_stake(world: World) -> None:
+    job = world.create(max_trainers=4)
+    leaver, *others = world.trainers[:3]
+    before = serving(world, leaver.account)
+    for trainer in (leaver, *others):
+        trainer.join(job)
+    assert world.admin.has_trainer(job, leaver.account)
+    assert serving(world, leaver.account) == before + 1
+    leaver.leave(job)
+    assert serving(world, leaver.account) == before
+    assert not world.admin.has_trainer(job, leaver.account)
+    assert world.state(job).trainers == (bytes(20), *(trainer.account for trainer in others))
+    (left,) = [event for event in world.admin.events(job) if isinstance(event, Left)]
+    assert left.trainer == leaver.account
+    with refused("not_joined"):
+        leaver.leave(job)
+    with refused("left_before"):
+        leaver.join(job)
+    world.wait(PHASE_S)
+    world.admin.advance(job)
+    world.collect(job, [1, 2])  # nobody waits for who has left
+    assert world.state(job).phase is Phase.CHECK
+    assert world.round(job).submitted == 0b110
+    with refused("has_submitted"):
+        others[0].leave(job)
+    with refused("not_joined"):
+        leaver.submit(job, 1, ROOT, MANIFEST)
+
+
+def test_who_leaves_a_job_is_freed_once(world: World) -> None:
+    job = world.create(max_trainers=4)
+    before = [serving(world, trainer.account) for trainer in world.trainers[:2]]
+    for trainer in world.trainers[:2]:
+        trainer.join(job)
+    world.trainers[0].leave(job)
     world.owner.cancel_job(job)
     with refused("job_ended"):
-        world.owner.grant_keys(job, {first: MANIFEST})
+        world.trainers[1].leave(job)
+    assert [serving(world, trainer.account) for trainer in world.trainers[:2]] == before
+
+
+def test_a_trainer_may_leave_while_the_job_runs_until_it_submits(world: World) -> None:
+    job = world.start(3)
+    world.trainers[2].leave(job)
+    world.collect(job, [0, 1])
+    assert world.state(job).phase is Phase.CHECK  # its absence was known
+    world.wait(PHASE_S)
+    world.admin.advance(job)  # too few reports
+    assert world.round(job).members == 3
+    world.collect(job, [0, 1])
+    assert world.state(job).phase is Phase.CHECK
+
+
+def test_who_joins_a_running_job_takes_part_from_the_next_round_on(world: World) -> None:
+    job = world.create(max_trainers=4)
+    for trainer in world.trainers[:2]:
+        trainer.join(job)
+    world.wait(PHASE_S)
+    world.admin.advance(job)
+    late = world.trainers[2]
+    late.join(job)
+    assert world.state(job).status is JobStatus.RUNNING
+    assert world.round(job).members == 2
+    with refused("joined_later"):
+        late.submit(job, 1, ROOT, MANIFEST)
+    world.collect(job, [0, 1])  # Collect does not wait for it
+    assert world.state(job).phase is Phase.CHECK
+    world.check(job)
+    world.aggregate(job)
+    world.attest(job)
+    world.score(job, {0: 700_000, 1: 700_000})
+    assert world.round(job).number == 2
+    assert world.round(job).members == 3
+    world.collect(job, [0, 1])
+    assert world.state(job).phase is Phase.COLLECT
+    world.collect(job, [2])
+    assert world.state(job).phase is Phase.CHECK
+
+
+def test_a_full_job_takes_nobody_even_if_a_seat_is_empty(world: World) -> None:
+    job = world.start(3)
+    world.trainers[2].leave(job)
+    with refused("full"):
+        world.trainers[3].join(job)
 
 
 def test_a_job_that_does_not_exist_refuses_everything(world: World) -> None:

@@ -14,7 +14,7 @@ def report() -> GasReport:
 
 def test_every_call_is_far_from_the_limits(report: GasReport) -> None:
     assert {use.call for use in report.calls} >= {
-        "register_node", "register_trainer", "create_job", "join", "grant_keys", "submit", "report",
+        "register_node", "register_trainer", "create_job", "join", "share_keys", "submit", "report",
         "post_aggregate", "open_slice", "attest", "score", "reveal", "accuse_share", "add_piece",
         "add_openings",
     }  # fmt: skip

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from tests.reference import group, hashing, sharing
+from tests.reference import key_sharing as reference_key_sharing
 from tests.reference.cases_encoding import SMALL, WIDE, shape_fields
 from tests.reference.material import Case, refused, scalars, secret, words
 
@@ -140,7 +141,45 @@ def keccak() -> Iterator[Case]:
         yield f"length_{len(data)}", {"data": data.hex()}, {"digest": hashing.keccak(data).hex()}
 
 
+def key_sharing() -> Iterator[Case]:
+    key, seed = secret("job key"), secret("key sharing seed")
+    for size, threshold in ((3, 2), (5, 3), (10, 5)):
+        mask, shares = reference_key_sharing.share(key, size, threshold, seed)
+        given = {"key": key.hex(), "seed": seed.hex(), "size": size, "threshold": threshold}
+        digests = [
+            reference_key_sharing.share_digest(node, share).hex()
+            for node, share in enumerate(shares, start=1)
+        ]
+        yield (
+            f"{threshold}_of_{size}",
+            given,
+            {
+                "mask": mask.hex(),
+                "shares": [share.hex() for share in shares],
+                "share_digests": digests,
+                "key_digest": reference_key_sharing.key_digest(key).hex(),
+            },
+        )
+
+
+def key_recovery() -> Iterator[Case]:
+    key = secret("job key")
+    mask, shares = reference_key_sharing.share(key, 5, 3, secret("key sharing seed"))
+    some = {node: shares[node - 1] for node in (2, 3, 5)}
+    given = {"mask": mask.hex(), "threshold": 3, "digest": reference_key_sharing.key_digest(key).hex()}
+    wire = {str(node): share.hex() for node, share in some.items()}
+    yield "nodes_2_3_5", given | {"shares": wire}, {"key": reference_key_sharing.recover(mask, some).hex()}
+    beyond = some | {3: R.to_bytes(32, "big")}
+    yield (
+        "bad_share_not_below_r",
+        given | {"shares": wire | {"3": beyond[3].hex()}},
+        refused("InvalidEncoding", lambda: reference_key_sharing.recover(mask, beyond)),
+    )
+
+
 OPERATIONS = {
+    "key_sharing": key_sharing,
+    "key_recovery": key_recovery,
     "decode_scalars": decode_scalars,
     "decode_points": decode_points,
     "generators": generators,

@@ -37,6 +37,10 @@ class RecordingNode:
         self._fail()
         return Attestation(2, context.to_bytes()[:32], bytes(48))
 
+    def key_share(self, context: Context, account: bytes, number: int) -> bytes:
+        self._fail()
+        return b"sealed" + context.to_bytes() + account + bytes([number])
+
     def content(self, content_id: str) -> Iterator[bytes]:
         self._fail()
         if content_id not in self.contents:

@@ -42,6 +42,27 @@ def test_attestation(client):
     assert len(attestation.signature) == 48
 
 
+@pytest.mark.parametrize("number", [0, 1, 255])
+def test_key_share(client, number):
+    account = bytes(range(20))
+    sealed = client.key_share(CONTEXT, account, number, timeout_s=10)
+    assert sealed == b"sealed" + CONTEXT.to_bytes() + account + bytes([number])
+
+
+@pytest.mark.parametrize("sealed", [b"", bytes(1025)])
+def test_key_share_of_another_size_is_a_fault_of_the_node(client, node, sealed):
+    node.key_share = lambda *_: sealed
+    with pytest.raises(InvalidEncoding, match="sealed") as caught:
+        client.key_share(CONTEXT, bytes(20), 0, timeout_s=10)
+    assert caught.value.party == client.party
+
+
+@pytest.mark.parametrize("account", [b"", bytes(19), bytes(21)])
+def test_key_share_is_for_an_account(client, account):
+    with pytest.raises(InvalidEncoding, match="account"):
+        client.key_share(CONTEXT, account, 0, timeout_s=10)
+
+
 def test_status(client):
     status = client.status(timeout_s=10)
     assert (status.address, status.version) == (NODE.address, "0.1.0")

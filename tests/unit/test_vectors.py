@@ -12,7 +12,7 @@ import pytest
 from tests.reference import make_vectors
 
 from zkpfl import errors
-from zkpfl.crypto import bls, encoding, sharing
+from zkpfl.crypto import bls, encoding, key_sharing, sharing
 from zkpfl.crypto.commitments import commit_lanes, commit_rows, packed_blindings
 from zkpfl.crypto.generators import generators
 from zkpfl.crypto.keystream import stream
@@ -160,6 +160,27 @@ def _coordinates(point: bytes) -> list[str] | None:
 def generator_points(given: Given) -> Given:
     gens = generators(given["columns"])
     return {name: getattr(gens, name).encode().hex() for name in ("G", "H", "U")}
+
+
+def share_key(given: Given) -> Given:
+    committee = Committee(given["size"], given["threshold"])
+    key = unhex(given["key"])
+    sharing = key_sharing.share_key(key, committee, unhex(given["seed"]))
+    shares = enumerate(sharing.shares, start=1)
+    return {
+        "mask": sharing.mask.hex(),
+        "shares": [share.hex() for share in sharing.shares],
+        "share_digests": [key_sharing.share_digest(node, share).hex() for node, share in shares],
+        "key_digest": key_sharing.key_digest(key).hex(),
+    }
+
+
+def recover_key(given: Given) -> Given:
+    shares = {int(node): unhex(share) for node, share in given["shares"].items()}
+    is_key = lambda key: key_sharing.key_digest(key) == unhex(given["digest"])  # noqa: E731
+    key = key_sharing.recover_key(unhex(given["mask"]), shares, given["threshold"], is_key)
+    assert key is not None
+    return {"key": key.hex()}
 
 
 def expand_seed(given: Given) -> Given:
@@ -315,6 +336,8 @@ OPERATIONS: dict[str, Callable[[Given], Given]] = {
     "decode_points": point_encoding,
     "generators": generator_points,
     "expand_seed": expand_seed,
+    "key_sharing": share_key,
+    "key_recovery": recover_key,
     "lagrange": lagrange,
     "submission": submission,
     "aggregation_proof": aggregation_proof,

@@ -78,14 +78,12 @@ def submit(
         int, typer.Option(min=1, metavar="SECONDS", help="From now until the job fails.")
     ] = 86400,
     seed: Annotated[int, typer.Option(min=0, help="Of the built-in models' weights and test set.")] = 0,
-    follow: Annotated[
-        bool, typer.Option("--follow", help="Stay, hand out the key, and wait for the end.")
-    ] = False,
+    follow: Annotated[bool, typer.Option("--follow", help="Stay and wait for the end.")] = False,
     out: ModelFile = None,
     wait: WaitSeconds = 0,
     json: Json = False,
 ) -> None:
-    """Seal a model, pay the fee, open a job. Its committee is drawn by `--follow` or `job follow`."""
+    """Seal a model, pay the fee, open a job and hand its keys to the committee: then it needs no owner."""
     from zkpfl.cli.ordering import OrderOptions, submit_job
 
     options = OrderOptions(
@@ -98,7 +96,7 @@ def submit(
     if follow:
         _follow(job, network, identity, job_key, out, output, stop)
     else:
-        output.result({"job": job, "job_key": str(job_key)})
+        _hand_over(job, network, identity, job_key, output, stop)
 
 
 @app.command("follow")
@@ -110,7 +108,7 @@ def follow_job(
     out: ModelFile = None,
     json: Json = False,
 ) -> None:
-    """Go on as the owner of a job: hand out its key, follow every round, take the refund."""
+    """Go on as the owner of a job: follow every round, keep the model, take the refund."""
     _require_new(out)
     _follow(job, network, identity, job_key, out, Output(json), stop_on_signals())
 
@@ -194,6 +192,26 @@ def claim(job: JobNumber, network: NetworkFile, identity: IdentityFile, json: Js
     amount = ledger.owed(job, ledger.account)
     ledger.claim(job)
     Output(json).result({"job": job, "claimed": format_mpc(amount)})
+
+
+def _hand_over(
+    job: int, network: Path, identity: Path, job_key: Path, output: Output, stop: threading.Event
+) -> None:
+    from zkpfl.roles.identity import Identity
+    from zkpfl.roles.job_key import load_job_key
+    from zkpfl.roles.model_owner import ModelOwnerRole
+    from zkpfl.roles.network import Network
+
+    where, keys = Network.load(network), Identity.load(identity)
+    role = ModelOwnerRole(where.connect(keys.account, stop), where.open_store(), keys, output)
+    handed_over = role.hand_over(job, load_job_key(job_key), stop)
+    if stop.is_set() or handed_over.status.ended:
+        status = handed_over.status.name.lower()
+        raise JobFailed(
+            f"job {job} is on the ledger, but its keys are not handed over: {status}",
+            hint=f"go on with: zkpfl job follow {job}",
+        )
+    output.result({"job": job, "job_key": str(job_key)})
 
 
 def _follow(

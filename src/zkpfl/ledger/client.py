@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import astuple
 
 from web3 import Web3
@@ -28,7 +28,6 @@ from zkpfl.ledger.reader import LedgerReader
 from zkpfl.ledger.records import (
     MAX_COINS,
     MAX_NODES,
-    MAX_TRAINERS,
     MILLION,
     MPC,
     MPC_COIN,
@@ -169,17 +168,17 @@ class LedgerClient(LedgerReader):
         """Cancel this account's job before its first round; the fee may then be claimed, the draw fee not."""
         self._write(self._functions.cancel_job(checked_job(job)))
 
-    def grant_keys(self, job: int, digests: Mapping[bytes, bytes]) -> None:
-        """Record where joined trainers' wrapped job keys lie: address (bytes[20]) to digest (bytes[32])."""
-        if len(digests) > MAX_TRAINERS:
-            raise InvalidParameter(f"at most {MAX_TRAINERS}, got {len(digests)}", field="digests")
-        trainers = [checked_address(trainer, "digests") for trainer in digests]
-        values = [checked_bytes(digest, 32, "digests") for digest in digests.values()]
-        self._write(self._functions.grant_keys(checked_job(job), trainers, values))
+    def share_keys(self, job: int, digest: bytes) -> None:
+        """Record where the committee finds its shares of the keys of this account's job (bytes[32])."""
+        self._write(self._functions.share_keys(checked_job(job), checked_bytes(digest, 32, "digest")))
 
     def join(self, job: int) -> None:
-        """Join a recruiting job as this account, a registered trainer."""
+        """Join a job as this account, a registered trainer; of one that runs, from its next round on."""
         self._write(self._functions.join(checked_job(job)))
+
+    def leave(self, job: int) -> None:
+        """Leave a job for good and free the stake; ``has_submitted`` after the first submission."""
+        self._write(self._functions.leave(checked_job(job)))
 
     def advance(self, job: int) -> None:
         """Draw a job's committee, or move the job past a deadline; ``nothing_to_do`` if not due."""

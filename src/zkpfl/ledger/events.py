@@ -104,11 +104,18 @@ class Joined(Event):
 
 
 @dataclass(frozen=True)
-class KeyGranted(Event):
-    """The owner recorded where a trainer's wrapped job key lies."""
+class Left(Event):
+    """A trainer that had never submitted left, and its stake was freed."""
 
     job: int
     trainer: bytes
+
+
+@dataclass(frozen=True)
+class KeysShared(Event):
+    """The owner recorded where the committee finds its shares of the job's keys."""
+
+    job: int
     digest: bytes
 
 
@@ -298,7 +305,8 @@ JOB_EVENTS: tuple[type[Event], ...] = (
     JobCreated,
     CommitteeDrawn,
     Joined,
-    KeyGranted,
+    Left,
+    KeysShared,
     RoundStarted,
     Submitted,
     Reported,

@@ -149,7 +149,7 @@ class Stage:
         self.bls = [self.keys[node.account] for node in self.nodes]
         for trainer in self.trainers:
             trainer.join(job)
-        self.owner.grant_keys(job, {trainer.account: DIGEST for trainer in self.trainers})
+        self.owner.share_keys(job, DIGEST)
         return job
 
     def play(self, job: int, number: int) -> int:

@@ -227,10 +227,14 @@ class LedgerReader:
             }
         )
 
-    def key_grant(self, job: int, trainer: bytes, *, finalized: bool = False) -> bytes | None:
-        """Return the digest granted to a trainer (bytes[20]), or None."""
-        function = self._functions.key_grant(checked_job(job), checked_address(trainer, "trainer"))
-        return _hash_or_none(self._read(function, finalized))
+    def key_shares(self, job: int) -> bytes | None:
+        """Return the digest of what hands the committee its shares of the keys, or None before."""
+        return _hash_or_none(self._read(self._functions.key_shares(checked_job(job))))
+
+    def has_trainer(self, job: int, account: bytes, *, finalized: bool = False) -> bool:
+        """Whether an account (bytes[20]) is among a job's trainers: joined, not left and not convicted."""
+        function = self._functions.has_trainer(checked_job(job), checked_address(account, "account"))
+        return bool(self._read(function, finalized))
 
     def owed(self, job: int, account: bytes, coin: int = MPC_COIN, *, finalized: bool = False) -> int:
         """Return what a job owes an account (bytes[20]) in a coin, base units."""

@@ -282,7 +282,7 @@ class Job:
     committee
         ``committee[j - 1]`` is node j; nobody before the draw.
     trainers
-        ``trainers[i]`` is trainer i.
+        ``trainers[i]`` is trainer i; the zero address where one has left.
     status
         Where the job is in its life.
     escrow
@@ -368,6 +368,8 @@ class Round:
         How many trainers have committed to a score, and revealed it.
     checkpoint, accuracy
         Of a closed round that was scored, else None.
+    members
+        How many trainers had joined when it began: the first so many of the job's may take part.
     """
 
     job: int
@@ -391,6 +393,7 @@ class Round:
     revealed: int
     checkpoint: bytes | None
     accuracy: int | None
+    members: int
 
 
 @dataclass(frozen=True)

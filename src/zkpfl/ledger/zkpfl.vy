@@ -75,6 +75,7 @@ MAX_TRAINERS: constant(uint256) = 256
 MAX_NODES: constant(uint256) = 10
 BATCH: constant(uint256) = 16  # accounts in one call of the bank: longer lists cost every caller memory
 MAX_FAILURES: constant(uint256) = 3
+MAX_ROUNDS: constant(uint256) = 4096  # 1000 of training, each after at most two failures, and those of statistics
 READABLE_BLOCKS: constant(uint256) = 256  # so long the hash of a block can be read
 MILLION: constant(uint256) = 10**6
 ONE: constant(uint256) = 10**18
@@ -115,7 +116,7 @@ struct Head:  # 178 bits
     ended: uint256
     convicted_nodes: uint256
 
-struct Stage:  # 197 bits
+struct Stage:  # 226 bits
     kind: uint256
     phase: uint256
     opened: uint256
@@ -130,6 +131,7 @@ struct Stage:  # 197 bits
     revealed: uint256  # how many have revealed it
     slice_opened: uint256
     accuracy: uint256
+    members: uint256  # how many trainers had joined when the round began
 
 struct Deal:
     owner: address
@@ -184,6 +186,7 @@ struct Round:
     revealed: uint256
     checkpoint: bytes32  # final when the round is closed
     accuracy: uint256
+    members: uint256
 
 struct Closing:
     fee: uint256
@@ -231,10 +234,13 @@ event Joined:
     index: uint256
     stake: uint256
 
-event KeyGranted:
+event KeysShared:
+    job: indexed(uint256)
+    digest: bytes32
+
+event Left:
     job: indexed(uint256)
     trainer: indexed(address)
-    digest: bytes32
 
 event RoundStarted:
     job: indexed(uint256)
@@ -350,7 +356,7 @@ JUDGE: public(immutable(address))
 DRAW_DELAY: public(immutable(uint256))  # blocks from the creation of a job to the one whose hash draws
 
 job_count: public(uint256)
-key_grant: public(HashMap[uint256, HashMap[address, bytes32]])
+key_shares: public(HashMap[uint256, bytes32])  # digest of what hands the committee its shares of the keys
 _heads: HashMap[uint256, uint256]
 _deals: HashMap[uint256, Deal]
 _terms: HashMap[uint256, Terms]
@@ -358,7 +364,8 @@ _committee: HashMap[uint256, DynArray[address, MAX_NODES]]
 _trainers: HashMap[uint256, HashMap[uint256, uint256]]  # account ‖ worth of its stake when it joined, 96 bits
 _convicted_trainers: HashMap[uint256, uint256]
 _node_number: HashMap[uint256, HashMap[address, uint256]]  # 1 + index in the committee; 0 for convicts
-_trainer_number: HashMap[uint256, HashMap[address, uint256]]  # 1 + index among the trainers; 0 for convicts
+_trainer_number: HashMap[uint256, HashMap[address, uint256]]  # 1 + index of those who are in, without convicts
+_left: HashMap[uint256, HashMap[address, bool]]
 _stages: HashMap[uint256, HashMap[uint256, uint256]]
 _submitted: HashMap[uint256, HashMap[uint256, uint256]]
 _submissions: HashMap[uint256, HashMap[uint256, HashMap[uint256, uint256]]]  # 240 bits of the root ‖ time, 16 bits
@@ -431,26 +438,47 @@ def cancel_job(job: uint256):
 
 
 @external
-def grant_keys(
-    job: uint256, trainers: DynArray[address, MAX_TRAINERS], digests: DynArray[bytes32, MAX_TRAINERS]
-):
+def share_keys(job: uint256, digest: bytes32):
     self._require(self._deals[job].owner == msg.sender, "not_owner")
-    self._require(self._head(job).status <= RUNNING, "job_ended")
-    self._require(len(trainers) == len(digests), "length_mismatch")
-    for i: uint256 in range(len(trainers), bound=MAX_TRAINERS):
-        self._require(self._trainer_number[job][trainers[i]] != 0, "not_joined")
-        self.key_grant[job][trainers[i]] = digests[i]
-        log KeyGranted(job=job, trainer=trainers[i], digest=digests[i])
+    status: uint256 = self._head(job).status
+    self._require(status == RECRUITING or status == RUNNING, "no_committee")
+    self.key_shares[job] = digest
+    log KeysShared(job=job, digest=digest)
 
 
 @external
 def join(job: uint256):
+    """
+    @notice Who joins a running job takes part from the next round on.
+    """
     head: Head = self._head(job)
-    self._require(head.status == RECRUITING, "not_recruiting")
+    recruiting: bool = head.status == RECRUITING
+    self._require(recruiting or head.status == RUNNING, "not_recruiting")
+    self._require(head.trainers < self._terms[job].max_trainers, "full")
     self._require(self._deals[job].owner != msg.sender, "own_job")
-    self._require(block.timestamp < self._deals[job].join_deadline, "deadline_passed")
+    self._require(not recruiting or block.timestamp < self._deals[job].join_deadline, "deadline_passed")
     self._require(self._trainer_number[job][msg.sender] == 0, "already_joined")
+    self._require(not self._left[job][msg.sender], "left_before")
     self._join(job, head)
+
+
+@external
+def leave(job: uint256):
+    """
+    @notice A trainer that has never submitted may go, for what it found in the bundle or for any other reason.
+            Its seat stays empty, and it cannot come back: else one account could use up all seats.
+    """
+    index: uint256 = self._trainer_index(job)
+    head: Head = self._head(job)
+    self._require(head.status <= RUNNING, "job_ended")
+    for round: uint256 in range(head.current_round, bound=MAX_ROUNDS):
+        self._require(self._submitted[job][round + 1] & (1 << index) == 0, "has_submitted")
+    self._trainers[job][index] = 0
+    self._trainer_number[job][msg.sender] = 0
+    self._left[job][msg.sender] = True
+    self._deals[job].absent_trainers |= 1 << index
+    extcall BANK.release([msg.sender])
+    log Left(job=job, trainer=msg.sender)
 
 
 @external
@@ -490,6 +518,7 @@ def submit(job: uint256, round: uint256, commitment_root: bytes32, manifest: byt
     stage: Stage = self._in_phase(job, head, round, COLLECT)
     root: uint256 = convert(commitment_root, uint256) >> 16
     self._require(root != 0, "empty_root")
+    self._require(index < stage.members, "joined_later")
     self._require(self._submissions[job][round][index] == 0, "already_submitted")
     elapsed: uint256 = block.timestamp - stage.opened
     self._submissions[job][round][index] = (root << 16) | (
@@ -505,7 +534,7 @@ def submit(job: uint256, round: uint256, commitment_root: bytes32, manifest: byt
         manifest=manifest,
         time=block.timestamp,
     )
-    if submitted | self._deals[job].absent_trainers == self._everyone(head.trainers):
+    if submitted | self._deals[job].absent_trainers == self._everyone(stage.members):
         self._end_collect(job, head, stage)
 
 
@@ -779,7 +808,7 @@ def _join(job: uint256, head: Head):
     log Joined(job=job, trainer=msg.sender, index=index, stake=stake)
     joined: Head = head
     joined.trainers += 1
-    if joined.trainers == self._terms[job].max_trainers:
+    if head.status == RECRUITING and joined.trainers == self._terms[job].max_trainers:
         self._end_recruiting(job, joined)
     else:
         self._store_head(job, joined)
@@ -812,6 +841,8 @@ def _release_members(job: uint256, head: Head):
     for node: address in self._committee[job]:
         batch.append(node)
     for i: uint256 in range(head.trainers, bound=MAX_TRAINERS):
+        if self._trainers[job][i] == 0:
+            continue  # left
         if len(batch) == BATCH:
             extcall BANK.release(batch)
             batch = []
@@ -859,6 +890,7 @@ def _start_round(job: uint256, head: Head):
     stage: Stage = empty(Stage)
     stage.kind = STATISTICS if self._terms[job].statistics and head.statistics_done == 0 else TRAINING
     stage.opened = block.timestamp
+    stage.members = head.trainers
     stage.collect_deadline = self._end_of(job, COLLECT)
     log RoundStarted(
         job=job,
@@ -934,7 +966,7 @@ def _end_collect(job: uint256, head: Head, stage: Stage):
         self._deals[job].absent_trainers = 0
         self._fail_round(job, head, stage, "too_few_submissions")
     else:
-        self._deals[job].absent_trainers = self._everyone(head.trainers) & ~submitted
+        self._deals[job].absent_trainers = self._everyone(stage.members) & ~submitted
         self._enter(job, head.current_round, stage, CHECK)
 
 
@@ -1386,7 +1418,8 @@ def _stage(job: uint256, round: uint256) -> Stage:
         scored=(word >> 178) & (2**9 - 1),
         revealed=(word >> 187) & (2**9 - 1),
         slice_opened=(word >> 196) & 1,
-        accuracy=word >> 197,
+        accuracy=(word >> 197) & (2**20 - 1),
+        members=word >> 217,
     )
 
 
@@ -1407,6 +1440,7 @@ def _store_stage(job: uint256, round: uint256, stage: Stage):
         | (stage.revealed << 187)
         | (stage.slice_opened << 196)
         | (stage.accuracy << 197)
+        | (stage.members << 217)
     )
 
 
@@ -1434,6 +1468,7 @@ def _round(job: uint256, round: uint256) -> Round:
         revealed=stage.revealed,
         checkpoint=self._checkpoints[job][round],
         accuracy=stage.accuracy,
+        members=stage.members,
     )
 
 

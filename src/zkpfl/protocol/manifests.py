@@ -21,6 +21,69 @@ manifest may ask storage for whatever it names."""
 
 
 @dataclass(frozen=True)
+class KeyAnnouncement:
+    """A job's keys, without the keys: what they are checked against (docs/spec.md §10).
+
+    Parameters
+    ----------
+    digest
+        `key_digest` of the job key, 32 bytes.
+    mask
+        Of the job key's sharing, 32 bytes.
+    shares
+        `share_digest` of each zk-node's share of the job key, in the order of the committee.
+    slice_masks
+        Of the sharings of the slices' keys, 32 bytes each; the ledger has a hash of each key.
+    """
+
+    digest: bytes
+    mask: bytes
+    shares: tuple[bytes, ...]
+    slice_masks: tuple[bytes, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """Members of the JSON object."""
+        hashes = {"digest": self.digest.hex(), "mask": self.mask.hex()}
+        lists = {"shares": self.shares, "slice_masks": self.slice_masks}
+        return hashes | {name: [value.hex() for value in values] for name, values in lists.items()}
+
+    @classmethod
+    def from_dict(cls, value: object, field: str) -> Self:
+        """Decode; raises `InvalidEncoding` naming the field."""
+        entry = strict_json.require_keys(value, {"digest", "mask", "shares", "slice_masks"}, field=field)
+        return cls(
+            digest=_hex(entry["digest"], 32, f"{field}.digest"),
+            mask=_hex(entry["mask"], 32, f"{field}.mask"),
+            shares=_hashes(entry["shares"], f"{field}.shares"),
+            slice_masks=_hashes(entry["slice_masks"], f"{field}.slice_masks"),
+        )
+
+
+@dataclass(frozen=True)
+class KeyManifest:
+    """Where the zk-nodes of a committee find their shares of a job's keys.
+
+    Parameters
+    ----------
+    shares
+        Content id of what is sealed to each zk-node, in the order of the committee: its share of the job key
+        and of the key of each slice, 32 bytes each.
+    """
+
+    shares: tuple[str, ...]
+
+    def to_bytes(self) -> bytes:
+        """Encode as canonical JSON."""
+        return strict_json.dump({"version": 1, "shares": list(self.shares)})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Decode; raises `InvalidEncoding` naming the field."""
+        value = _read(data, {"shares"}, field="key manifest")
+        return cls(tuple(_content_id(cid, "shares") for cid in _list(value["shares"], "shares")))
+
+
+@dataclass(frozen=True)
 class JobManifest:
     """What everybody needs to know about a job.
 
@@ -28,6 +91,10 @@ class JobManifest:
     ----------
     bundle
         Content id of the sealed bundle.
+    bundle_hash
+        SHA-256 of a salt, which follows from the job key, and the plain bundle; 32 bytes.
+    keys
+        What the job's keys and their shares are checked against.
     training
         Layout of a training round; None if there are none.
     statistics
@@ -37,6 +104,8 @@ class JobManifest:
     """
 
     bundle: str
+    bundle_hash: bytes
+    keys: KeyAnnouncement
     training: Layout | None
     statistics: Layout | None
     test_slices: tuple[str, ...] = ()
@@ -47,20 +116,30 @@ class JobManifest:
             name: asdict(layout) if (layout := getattr(self, name)) else None
             for name in ("training", "statistics")
         }
-        slices = list(self.test_slices)
-        return strict_json.dump({"version": 1, "bundle": self.bundle, **layouts, "test_slices": slices})
+        value = {
+            "version": 1,
+            "bundle": self.bundle,
+            "bundle_hash": self.bundle_hash.hex(),
+            "keys": self.keys.to_dict(),
+            **layouts,
+            "test_slices": list(self.test_slices),
+        }
+        return strict_json.dump(value)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """Decode; raises `InvalidEncoding` naming the field."""
-        value = _read(data, {"bundle", "training", "statistics", "test_slices"}, field="job manifest")
-        if not isinstance(value["test_slices"], list):
-            raise InvalidEncoding("must be a list", field="test_slices")
+        keys = {"bundle", "bundle_hash", "keys", "training", "statistics", "test_slices"}
+        value = _read(data, keys, field="job manifest")
         return cls(
             bundle=_content_id(value["bundle"], "bundle"),
+            bundle_hash=_hex(value["bundle_hash"], 32, "bundle_hash"),
+            keys=KeyAnnouncement.from_dict(value["keys"], "keys"),
             training=_layout(value["training"], "training"),
             statistics=_layout(value["statistics"], "statistics"),
-            test_slices=tuple(_content_id(cid, "test_slices") for cid in value["test_slices"]),
+            test_slices=tuple(
+                _content_id(cid, "test_slices") for cid in _list(value["test_slices"], "test_slices")
+            ),
         )
 
 
@@ -129,13 +208,12 @@ class SubmissionManifest:
     def from_bytes(cls, data: bytes) -> Self:
         """Decode; raises `InvalidEncoding` naming the field."""
         value = _read(data, {"trainer", "commitments", "shares"}, field="submission manifest")
-        if not isinstance(value["shares"], list):
-            raise InvalidEncoding("must be a list", field="shares")
         return cls(
             trainer=_hex(value["trainer"], 20, "trainer"),
             commitments=_content_id(value["commitments"], "commitments"),
             shares=tuple(
-                _share_entry(entry, number) for number, entry in enumerate(value["shares"], start=1)
+                _share_entry(entry, number)
+                for number, entry in enumerate(_list(value["shares"], "shares"), start=1)
             ),
         )
 
@@ -226,6 +304,16 @@ def _layout(value: object, field: str) -> Layout | None:
         return Layout(**{key: _integer(number, f"{field}.{key}") for key, number in numbers.items()})
     except InvalidParameter as error:
         raise InvalidEncoding(error.message, field=f"{field}.{error.field}") from error
+
+
+def _list(value: object, field: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise InvalidEncoding("must be a list", field=field)
+    return value
+
+
+def _hashes(value: object, field: str) -> tuple[bytes, ...]:
+    return tuple(_hex(item, 32, field) for item in _list(value, field))
 
 
 def _integer(value: object, field: str) -> int:

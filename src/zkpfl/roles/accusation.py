@@ -123,7 +123,7 @@ class Accuser:
         return self._reader.round(self._number)
 
     def _plan(self, round_: Round) -> RoundPlan:
-        return self._reader.plan(self._reader.job(), self._number, round_.kind)
+        return self._reader.plan(self._reader.job(), round_)
 
     def _points(self, plan: RoundPlan, trainer: int) -> G1Array:
         submission = self._reader.submissions(self._number)[trainer]

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from zkpfl.errors import ZkpflError
+from zkpfl.errors import WrongContext, ZkpflError
 from zkpfl.ledger.client import LedgerClient
-from zkpfl.ledger.events import Event, KeyGranted
+from zkpfl.ledger.events import Event, KeysShared
 from zkpfl.ledger.records import Job
 from zkpfl.protocol.aggregate import PublicAggregate
+from zkpfl.protocol.manifests import KeyManifest
 from zkpfl.roles.audit_keys import NodeKeys
 from zkpfl.roles.audit_report import Findings, Progress
 from zkpfl.roles.audit_round import audit_round
 from zkpfl.roles.job_reader import JobReader
+from zkpfl.roles.key_custody import MAX_SEALED_SHARES_BYTES
 from zkpfl.storage.cid import ContentId
 from zkpfl.storage.store import Store
-
-_MAX_WRAPPED_KEY_BYTES = 4096
 
 
 class JobAudit:
@@ -73,10 +73,18 @@ class JobAudit:
                 for _ in self._store.stream(bundle, max_size_bytes=1 << 62):
                     pass
         for event in self._events:
-            if isinstance(event, KeyGranted):
-                cid = ContentId.from_digest(event.digest)
-                with self._findings.check("key_grant", f"{self._place}, trainer 0x{event.trainer.hex()}"):
-                    self._store.get(cid, max_size_bytes=_MAX_WRAPPED_KEY_BYTES)
+            if isinstance(event, KeysShared):
+                with self._findings.check("key_shares", f"{self._place}, shares of the keys"):
+                    self._require_key_shares(event.digest)
+
+    def _require_key_shares(self, digest: bytes) -> None:
+        """Every zk-node finds something that is sealed to it; what it is, only the node can see."""
+        shares = KeyManifest.from_bytes(self._reader.content_by_digest(digest)).shares
+        if len(shares) != len(self._job.committee):
+            text = f"{len(shares)} for a committee of {len(self._job.committee)}"
+            raise WrongContext(text, party=f"owner of {self._place}", field="key_shares")
+        for content_id in shares:
+            self._store.get(ContentId.parse(content_id), max_size_bytes=MAX_SEALED_SHARES_BYTES)
 
     def _audit_rounds(self, progress: Progress) -> dict[int, PublicAggregate]:
         publics = {}

@@ -65,7 +65,7 @@ class RoundAudit:
         self._points: dict[int, G1Array] = {}
         self._roots: dict[int, bytes] = {}
         self.place = f"job {job.id}, round {round_.number}"
-        self.plan: RoundPlan = reader.plan(job, round_.number, round_.kind)
+        self.plan: RoundPlan = reader.plan(job, round_)
         self.public: PublicAggregate | None = None
 
     def run(self) -> None:

@@ -89,14 +89,14 @@ class JobReader:
     def _nodes(self) -> tuple[CommitteeMember, ...]:
         return tuple(committee_member(self._ledger, address) for address in self.job().committee)
 
-    def plan(self, job: Job, number: int, kind: RoundKind) -> RoundPlan:
-        """The plan of a round."""
+    def plan(self, job: Job, round_: Round) -> RoundPlan:
+        """The plan of a round: those who join while it runs have no part in it."""
         return RoundPlan(
-            context=Context(self._ledger.chain_id, self._ledger.contract, self.job_id, number),
-            layout=self._layout(job, kind),
+            context=Context(self._ledger.chain_id, self._ledger.contract, self.job_id, round_.number),
+            layout=self._layout(job, round_.kind),
             committee=Committee(len(job.committee), job.terms.threshold),
             nodes=self._nodes,
-            trainers=job.trainers,
+            trainers=job.trainers[: round_.members],
             quorum=job.terms.quorum,
             member_key=job.terms.member_key,
         )
@@ -113,7 +113,9 @@ class JobReader:
         kinds = {RoundKind.STATISTICS: job.terms.statistics, RoundKind.TRAINING: job.terms.training_rounds}
         try:
             for kind in (kind for kind, wanted in kinds.items() if wanted):
-                self.plan(job, 1, kind)
+                self._layout(job, kind)
+            for address in job.committee:
+                committee_member(self._ledger, address)
             if len(self.manifest.test_slices) != job.terms.slices:
                 raise WrongContext(
                     f"the manifest has {len(self.manifest.test_slices)}, the terms state {job.terms.slices}",

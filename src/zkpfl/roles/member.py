@@ -27,6 +27,7 @@ from zkpfl.learning.statistics import Standardizer
 from zkpfl.learning.weights import Vector, checkpoint_bytes, checkpoint_hash, flatten, server_step
 from zkpfl.ledger.records import Job, Phase, Round, RoundKind
 from zkpfl.roles.job_reader import FaultHandler, JobReader
+from zkpfl.roles.key_custody import bundle_hash
 from zkpfl.roles.layouts import fixed_point, statistics_layout, training_layout
 from zkpfl.storage.cid import ContentId
 from zkpfl.storage.store import Store
@@ -117,7 +118,7 @@ class Member:
     def candidate(self, job: Job, number: int, round_: Round) -> Candidate:
         """The model after a training round's attested aggregate; the same bytes for every member."""
         if number not in self._candidates:
-            self._candidates = {number: self._compute(job, number, round_)}
+            self._candidates = {number: self._compute(job, round_)}
         return self._candidates[number]
 
     @property
@@ -135,7 +136,7 @@ class Member:
 
     def _apply(self, job: Job, number: int, round_: Round) -> None:
         if round_.kind is RoundKind.STATISTICS:
-            self.standardizer = self._standardizer(job, number, round_)
+            self.standardizer = self._standardizer(job, round_)
             return
         self.training_rounds += 1
         if round_.checkpoint is None:
@@ -149,17 +150,17 @@ class Member:
             )
         self.weights = candidate.weights
 
-    def _standardizer(self, job: Job, number: int, round_: Round) -> Standardizer:
-        plan = self._reader.plan(job, number, round_.kind)
+    def _standardizer(self, job: Job, round_: Round) -> Standardizer:
+        plan = self._reader.plan(job, round_)
         total = self._reader.total(plan, round_, self._member_key, self._on_fault)
         try:
             return Standardizer.from_sums(decode_integers(total, plan.layout.value_bits))
         except InvalidEncoding as error:
             raise BadSum(error.message, party="accepted set", field="digits") from error
 
-    def _compute(self, job: Job, number: int, round_: Round) -> Candidate:
+    def _compute(self, job: Job, round_: Round) -> Candidate:
         try:
-            weights = self._next_weights(job, number, round_)
+            weights = self._next_weights(job, round_)
         except BadSum as fault:
             # Members who stayed silent would leave the score to whoever spoilt the sum; so they all score the
             # model as it was.
@@ -168,8 +169,8 @@ class Member:
         checkpoint = checkpoint_bytes(self.model, weights)
         return Candidate(weights, checkpoint, checkpoint_hash(checkpoint), self._score(job, weights))
 
-    def _next_weights(self, job: Job, number: int, round_: Round) -> Vector:
-        plan = self._reader.plan(job, number, round_.kind)
+    def _next_weights(self, job: Job, round_: Round) -> Vector:
+        plan = self._reader.plan(job, round_)
         total = self._reader.total(plan, round_, self._member_key, self._on_fault)
         count = round_.accepted.bit_count()
         mean = decode_mean(total, fixed_point(self.bundle), plan.rotation_seed, count)
@@ -212,7 +213,10 @@ class Member:
             raise WrongContext("the job key is not the one of the terms", party=party, field="member_key")
         manifest = self._reader.manifest
         sealed = store.get(ContentId.parse(manifest.bundle), max_size_bytes=2 * MAX_BUNDLE_BYTES)
-        bundle = Bundle.from_bytes(open_sealed(job_key, sealed, context=BUNDLE_CONTEXT))
+        plain = open_sealed(job_key, sealed, context=BUNDLE_CONTEXT)
+        if bundle_hash(job_key, plain) != manifest.bundle_hash:
+            raise WrongContext("the bundle is another than was announced", party=party, field="bundle_hash")
+        bundle = Bundle.from_bytes(plain)
         trainers = job.terms.max_trainers
         training = training_layout(bundle, trainers) if job.terms.training_rounds else None
         if manifest.training != training or manifest.statistics != statistics_layout(bundle, trainers):
@@ -220,11 +224,6 @@ class Member:
         if bundle.test_set is not None:
             raise WrongContext("the bundle has the test set in it", party=party, field="test_set")
         return bundle
-
-
-def job_key_context(chain_id: int, contract: bytes, job_id: int, trainer: bytes) -> bytes:
-    """What the wrapping of a job key for a trainer is bound to (docs/spec.md §10)."""
-    return b"job-key" + chain_id.to_bytes(8, "big") + contract + job_id.to_bytes(8, "big") + trainer
 
 
 def rounding_seed(run_seed: int, number: int, trainer: int) -> bytes:

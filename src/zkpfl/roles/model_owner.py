@@ -1,4 +1,4 @@
-"""A model owner's process: submit a job, hand the key to those who joined, follow it, keep the result."""
+"""A model owner's process: submit a job, hand its keys to the committee, follow it, keep the result."""
 
 from __future__ import annotations
 
@@ -8,24 +8,26 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from zkpfl.crypto.merkle import keccak256
-from zkpfl.crypto.sealing import derive_key, member_key, seal, seal_to
+from zkpfl.crypto.sealing import derive_key, member_key, seal
 from zkpfl.crypto.transcript import Context
-from zkpfl.errors import InvalidEncoding, InvalidParameter, LedgerError, ProtocolFault, ZkpflError
+from zkpfl.errors import InvalidParameter, ProtocolFault, ZkpflError
 from zkpfl.learning.bundle import Bundle
 from zkpfl.learning.records import Records
 from zkpfl.learning.slices import seal_slice, slice_count, split
 from zkpfl.learning.weights import checkpoint_bytes
 from zkpfl.ledger.client import LedgerClient
-from zkpfl.ledger.records import MPC_COIN, Durations, Job, JobStatus, JobTerms, Phase, RoundKind
-from zkpfl.ledger.rules import slice_due, slice_keys
+from zkpfl.ledger.records import MPC_COIN, Durations, Job, JobStatus, JobTerms, Phase
+from zkpfl.ledger.rules import slice_keys
+from zkpfl.params import Committee
 from zkpfl.protocol.manifests import JobManifest
 from zkpfl.roles.claiming import claim_or_tell
 from zkpfl.roles.events import Reporter, RoleEvent, Value, fault_event
 from zkpfl.roles.identity import Identity
-from zkpfl.roles.job_reader import JobReader, committee_member
+from zkpfl.roles.job_reader import JobReader
+from zkpfl.roles.key_custody import OwnerKeys, bundle_hash
 from zkpfl.roles.layouts import statistics_layout, training_layout
 from zkpfl.roles.loop import RoleLoop, advance_if_due
-from zkpfl.roles.member import BUNDLE_CONTEXT, Member, job_key_context
+from zkpfl.roles.member import BUNDLE_CONTEXT, Member
 from zkpfl.storage.store import Store
 
 PATIENCE_S = 4.0
@@ -134,8 +136,11 @@ class ModelOwnerRole:
         content_id = str(self._store.put(seal(job_key, confidential, context=BUNDLE_CONTEXT)))
         slices = self._slices(bundle, order)
         keys = self._slice_keys(content_id, len(slices))
+        committee = Committee(order.nodes, order.threshold)
         manifest = JobManifest(
             bundle=content_id,
+            bundle_hash=bundle_hash(job_key, confidential),
+            keys=self._keys(content_id, job_key, keys, committee).announcement(),
             training=training_layout(bundle, order.max_trainers) if order.training_rounds else None,
             statistics=statistics_layout(bundle, order.max_trainers),
             test_slices=tuple(
@@ -192,8 +197,27 @@ class ModelOwnerRole:
         secret = self._identity.encryption.to_bytes()
         return slice_keys(derive_key(secret, purpose="test-slices", context=bundle.encode()), count)
 
+    def _keys(
+        self, bundle: str, job_key: bytes, slice_keys: Sequence[bytes], committee: Committee
+    ) -> OwnerKeys:
+        """A job's keys in shares: the same again for a process that was restarted."""
+        secret = derive_key(
+            self._identity.encryption.to_bytes(), purpose="key-shares", context=bundle.encode()
+        )
+        return OwnerKeys(job_key, slice_keys, committee, secret)
+
+    def hand_over(self, job_id: int, job_key: bytes, stop: threading.Event) -> Job:
+        """Have the committee drawn and hand it its shares of the keys: from then on the job needs no owner.
+
+        Returns the job as it then is, also if it has ended by then or ``stop`` is set.
+        """
+        reader = JobReader(self._ledger, self._store, job_id)
+        duty = self._duty(reader, job_key)
+        RoleLoop(self._ledger, stop, self._report).run(lambda: duty.hand_over(reader.job()))
+        return reader.job()
+
     def follow(self, job_id: int, job_key: bytes, stop: threading.Event) -> JobResult:
-        """See a job through: draw, hand out the key, open slices, follow rounds, take the refund.
+        """See a job through: draw, hand over the keys, follow rounds, take the refund.
 
         Returns when the job has ended. A job whose committee has a zk-node to which nobody can seal is
         cancelled.
@@ -201,14 +225,19 @@ class ModelOwnerRole:
         in the result.
         """
         reader = JobReader(self._ledger, self._store, job_id)
-        manifest = reader.manifest
-        keys = self._slice_keys(manifest.bundle, len(manifest.test_slices))
-        duty = _OwnerDuty(self._ledger, self._store, self._report, reader, job_key, keys)
+        duty = self._duty(reader, job_key)
         RoleLoop(self._ledger, stop, self._report).run(duty.step)
         job = self._ledger.job(job_id)
         if job.status.ended:
             claim_or_tell(self._ledger, job, stop, self._report)
         return JobResult(job, duty.checkpoint, duty.statistics, duty.error)
+
+    def _duty(self, reader: JobReader, job_key: bytes) -> _OwnerDuty:
+        manifest, terms = reader.manifest, reader.job().terms
+        slice_keys = self._slice_keys(manifest.bundle, len(manifest.test_slices))
+        committee = Committee(len(manifest.keys.shares), terms.threshold)
+        keys = self._keys(manifest.bundle, job_key, slice_keys, committee)
+        return _OwnerDuty(self._ledger, self._store, self._report, reader, job_key, keys)
 
 
 class _OwnerDuty:
@@ -221,19 +250,18 @@ class _OwnerDuty:
         report: Reporter,
         reader: JobReader,
         job_key: bytes,
-        slice_keys: Sequence[bytes],
+        keys: OwnerKeys,
     ) -> None:
         self._ledger = ledger
         self._store = store
         self._report = report
         self._job_id = reader.job_id
         self._job_key = job_key
-        self._slice_keys = slice_keys
+        self._keys = keys
         self._reader = reader
-        self._committee_known = False
+        self._handed_over = False
         self._unsealable: ProtocolFault | None = None
         self._member = Member(reader, store, job_key, self._on_fault)
-        self._granted: set[bytes] = set()
         self._stored = 0
         self._told = 0
         self.checkpoint: bytes | None = None
@@ -245,39 +273,34 @@ class _OwnerDuty:
 
     def step(self) -> bool:
         job = self._reader.job()
-        if job.status is JobStatus.RECRUITING and not self._committee_known:
-            self._check_committee(job)
-        if not job.status.ended:
-            self._grant(job)
-        if job.status is JobStatus.RUNNING:
-            self._open_slice(job)
+        if not self.hand_over(job):
+            return False
         self._follow(job)
         self._tell_of_rounds(job)
         advance_if_due(self._ledger, job, patience_s=PATIENCE_S)
         return job.status.ended
 
-    def _check_committee(self, job: Job) -> None:
-        """Cancel a job that nobody would join: a share could not be sealed to one of its zk-nodes."""
+    def hand_over(self, job: Job) -> bool:
+        """Have the committee drawn and give it its shares of the keys; returns whether that is done."""
+        if job.status is JobStatus.DRAWING:
+            advance_if_due(self._ledger, job, patience_s=PATIENCE_S)
+            return False
+        if not self._handed_over and not job.status.ended:
+            if self._ledger.key_shares(self._job_id) is None:
+                self._give_keys(job)
+            self._handed_over = True
+        return True
+
+    def _give_keys(self, job: Job) -> None:
+        """Hand over, or cancel a job that nobody would join: nothing can be sealed to one of its zk-nodes."""
         try:
-            for address in job.committee:
-                committee_member(self._ledger, address)
+            self._keys.hand_over(self._ledger, self._store, job)
         except ProtocolFault as fault:
             self._on_fault(fault)
             self._unsealable = fault
             self._ledger.cancel_job(self._job_id)
-        self._committee_known = True
-
-    def _open_slice(self, job: Job) -> None:
-        """Open the slice that is due, once no update of the round can be changed any more."""
-        number, terms = job.current_round, job.terms
-        if not Phase.CHECK <= job.phase <= Phase.ATTEST or not slice_due(
-            job.trained, job.slices_opened, terms
-        ):
-            return
-        round_ = self._reader.round(number)
-        if round_.kind is RoundKind.TRAINING and not round_.slice_opened:
-            self._ledger.open_slice(self._job_id, number, self._slice_keys[job.slices_opened])
-            self._report(RoleEvent("slice_opened", self._job_id, number, {"slice": job.slices_opened + 1}))
+        else:
+            self._report(RoleEvent("keys_handed_over", self._job_id, fields={"nodes": len(job.committee)}))
 
     def _follow(self, job: Job) -> None:
         """Keep the model in step; a fault stays until the ledger and storage can be followed again."""
@@ -306,28 +329,6 @@ class _OwnerDuty:
                 "accuracy": None if round_.accuracy is None else round_.accuracy / 1e6,
             }
             self._report(RoleEvent("round_ended", self._job_id, round_.number, fields))
-
-    def _grant(self, job: Job) -> None:
-        digests = {}
-        for address in job.trainers:
-            if address in self._granted or self._ledger.key_grant(self._job_id, address):
-                continue
-            try:
-                digests[address] = self._wrap_key(address)
-            except InvalidEncoding as error:  # the job is for those to whom one can send the model
-                text, party = f"its key {error.message}", f"trainer 0x{address.hex()}"
-                self._on_fault(ProtocolFault(text, party=party, field="encryption_key"))
-        if digests:
-            self._ledger.grant_keys(self._job_id, digests)
-            self._report(RoleEvent("keys_granted", self._job_id, fields={"trainers": len(digests)}))
-        self._granted.update(job.trainers)
-
-    def _wrap_key(self, trainer: bytes) -> bytes:
-        record = self._ledger.trainer(trainer)
-        if record is None:
-            raise LedgerError("is not registered", party=f"trainer 0x{trainer.hex()}")
-        context = job_key_context(self._ledger.chain_id, self._ledger.contract, self._job_id, trainer)
-        return self._store.put(seal_to(record.encryption_key, self._job_key, context=context)).digest
 
     def _keep_checkpoint(self, job: Job) -> None:
         """Store the newest scored checkpoint, sealed to the members."""

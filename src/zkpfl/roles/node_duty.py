@@ -32,6 +32,7 @@ from zkpfl.roles.claiming import claim_if_due
 from zkpfl.roles.events import Reporter, RoleEvent, fault_event
 from zkpfl.roles.identity import Identity
 from zkpfl.roles.job_reader import SEALING_OVERHEAD_BYTES, JobReader, registered_node
+from zkpfl.roles.key_custody import KeyCollector, KeyCustodian, slice_is_due
 from zkpfl.roles.loop import advance_if_due
 from zkpfl.rpc.client import NodeClient
 from zkpfl.rpc.handler import Attestation, UploadLimits
@@ -53,6 +54,13 @@ class _Attested:
     valid: int
     aggregate_root: bytes
     signature: bytes
+    began: float
+
+
+@dataclass(frozen=True)
+class _SliceOpening:
+    number: int
+    collector: KeyCollector
     began: float
 
 
@@ -84,6 +92,8 @@ class NodeDuty:
         self._public: PublicAggregate | None = None
         self._attested: _Attested | None = None
         self._clients: dict[int, NodeClient] = {}
+        self._custodian = KeyCustodian(ledger, store, reader, identity.encryption, node)
+        self._slice: _SliceOpening | None = None
 
     def close(self) -> None:
         """Close the connections to peers."""
@@ -114,6 +124,10 @@ class NodeDuty:
                 raise WrongPhase(f"round {number} is not attested here yet", party=f"zk-node {self._node}")
             return Attestation(self._node, self._attested.digest, self._attested.signature)
 
+    def key_share(self, account: bytes, number: int) -> bytes:
+        """The node's share of a key of the job, sealed to an account; see `KeyCustodian.release`."""
+        return self._custodian.release(account, number)
+
     def step(self) -> bool:
         """Do what the round asks of this node now; returns whether the job has ended."""
         job = self._reader.job()
@@ -122,13 +136,14 @@ class NodeDuty:
         if job.status is JobStatus.RUNNING:
             with self._lock:
                 self._step_round(job)
+            self._open_slice(job)
         advance_if_due(self._ledger, job, patience_s=PATIENCE_S * self._node)
         return False
 
     def _round_state(self, job: Job) -> NodeRound:
         number = job.current_round
         if self._round is None or self._round.plan.context.round != number:
-            plan = self._reader.plan(job, number, self._reader.round(number).kind)
+            plan = self._reader.plan(job, self._reader.round(number))
             # Whatever the trainer does with its copies, members find the commitments in storage, and this
             # node, after a crash, its share.
             self._round = NodeRound(
@@ -147,8 +162,12 @@ class NodeDuty:
             final = self._reader.final_round(job.current_round)
             if final is not None and final.phase is Phase.AGGREGATE:
                 self._release(state, final)
-        elif round_.phase is Phase.ATTEST:
+        elif round_.phase is Phase.ATTEST and not self._waits_for_slice(job, round_):
             self._attest(state, round_)
+
+    def _waits_for_slice(self, job: Job, round_: Round) -> bool:
+        """Whether attesting now would close the round before its slice of the test set is open."""
+        return slice_is_due(job, round_) and time.time() < round_.deadline - job.terms.durations.attest / 2
 
     def _check(self, state: NodeRound) -> None:
         """Check everything that was submitted, and report."""
@@ -203,7 +222,7 @@ class NodeDuty:
         """
         plan, number = state.plan, final.number
         submissions = self._reader.submissions(number, finalized=True)
-        same_job = self._reader.plan(self._reader.job(finalized=True), number, final.kind) == plan
+        same_job = self._reader.plan(self._reader.job(finalized=True), final) == plan
         same_roots = all(
             trainer in submissions and state.holds(trainer, submissions[trainer].commitment_root)
             for trainer in members_of(final.accepted)
@@ -267,13 +286,44 @@ class NodeDuty:
             return state.public_aggregate(accepted)
         return self._reader.public_aggregate(state.plan, accepted)
 
+    def _open_slice(self, job: Job) -> None:
+        """Open the slice of the test set that is due, with the other zk-nodes' shares of its key."""
+        number = job.slices_opened + 1
+        if not slice_is_due(job, self._reader.round(job.current_round)):
+            return
+        if self._slice is None or self._slice.number != number:
+            self._slice = _SliceOpening(number, self._collector(number), time.monotonic())
+        if time.monotonic() < self._slice.began + TURN_S * (self._node - 1):
+            return
+        key = self._slice.collector.collect(job)
+        if key is not None:
+            self._ledger.open_slice(job.id, job.current_round, key)
+            self._report(RoleEvent("slice_opened", job.id, job.current_round, {"slice": number}))
+
+    def _collector(self, number: int) -> KeyCollector:
+        job, encryption = self._reader.job_id, self._identity.encryption
+
+        def report(error: ZkpflError) -> None:
+            self._report(fault_event(error, job, None))
+
+        collector = KeyCollector(self._ledger, self._reader, encryption, number, self._client, report)
+        try:
+            collector.add(self._node, self._custodian.share(number))
+        except ZkpflError as error:
+            report(error)  # the others' shares may do
+        return collector
+
+    def _client(self, node: int) -> NodeClient:
+        if node not in self._clients:
+            record = registered_node(self._ledger, self._reader.job().committee[node - 1])
+            self._clients[node] = NodeClient(record.endpoint, party=f"zk-node {node}")
+        return self._clients[node]
+
     def _ask(self, state: NodeRound, node: int, own: _Attested) -> bytes | None:
         """A peer's signature over the same attestation; None if it has none yet or signed another."""
         record = registered_node(self._ledger, state.plan.nodes[node - 1].address)
         try:
-            if node not in self._clients:
-                self._clients[node] = NodeClient(record.endpoint, party=f"zk-node {node}")
-            reply = self._clients[node].attestation(state.plan.context, timeout_s=PEER_TIMEOUT_S)
+            reply = self._client(node).attestation(state.plan.context, timeout_s=PEER_TIMEOUT_S)
             if reply.digest != own.digest:
                 raise WrongContext("attests something else", party=f"zk-node {node}", field="digest")
             if not BlsPublicKey.from_ledger(record.bls_key).verify(own.digest, reply.signature):

@@ -14,9 +14,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zkpfl.crypto.encoding import encode_integers, encode_update
-from zkpfl.crypto.sealing import derive_key, open_from
+from zkpfl.crypto.sealing import derive_key
 from zkpfl.crypto.transcript import Context
-from zkpfl.errors import InvalidData, JobFailed, NotAuthorized, WrongContext, ZkpflError
+from zkpfl.errors import (
+    CorruptContent,
+    InvalidBundle,
+    InvalidData,
+    JobFailed,
+    LedgerError,
+    NotAuthorized,
+    ProtocolFault,
+    WrongContext,
+    ZkpflError,
+)
 from zkpfl.learning.recipe import Recipe
 from zkpfl.learning.records import Records
 from zkpfl.learning.statistics import local_statistics, to_fixed
@@ -31,18 +41,17 @@ from zkpfl.roles.claiming import claim_or_tell
 from zkpfl.roles.events import Reporter, RoleEvent, Value, fault_event
 from zkpfl.roles.identity import Identity
 from zkpfl.roles.job_reader import JobReader, registered_node
+from zkpfl.roles.key_custody import JOB_KEY, KeyCollector
 from zkpfl.roles.layouts import fixed_point
 from zkpfl.roles.loop import RoleLoop, advance_if_due
-from zkpfl.roles.member import Member, job_key_context, rounding_seed
+from zkpfl.roles.member import Member, rounding_seed
 from zkpfl.roles.policy import JoinPolicy
 from zkpfl.rpc.client import NodeClient
-from zkpfl.storage.cid import ContentId
 from zkpfl.storage.store import Store
 
 PATIENCE_S = 2.0
 UPLOAD_TIMEOUT_S = 60.0
 LAGGARD_GRACE_S = 0.5
-MAX_WRAPPED_KEY_BYTES = 4096
 
 
 @dataclass(frozen=True)
@@ -112,6 +121,9 @@ class TrainerRole:
         self._report = report
         self._reader = JobReader(ledger, store, job_id)
         self._member: Member | None = None
+        self._keys = KeyCollector(
+            ledger, self._reader, identity.encryption, JOB_KEY, self._node_client, self._on_fault
+        )
         self._number: int | None = None
         self._submitted = 0
         self._scored = 0
@@ -126,13 +138,12 @@ class TrainerRole:
         Raises
         ------
         NotAuthorized
-            The job no longer recruits and this account is not in it, or the policy refuses it.
+            The job is full and this account is not in it, or the policy refuses it.
         JobFailed
-            The job cannot be carried out as it stands on the ledger; it has not been joined.
-        WrongContext
-            The owner's bundle and terms contradict each other.
+            The job cannot be carried out as it stands on the ledger, so it has not been joined; or its keys
+            or bundle are not what the owner announced, so it has been left, with the stake.
         InvalidData
-            The trainer's records do not fit the job's recipe.
+            The trainer's records do not fit the job's recipe; the job has been left.
         """
         try:
             self._register()
@@ -159,7 +170,8 @@ class TrainerRole:
             return False
         # First, so that a job in which this trainer can do nothing more still comes to its end.
         advanced = advance_if_due(self._ledger, job, patience_s=PATIENCE_S)
-        if not advanced and job.status is JobStatus.RUNNING and self._has_key(job):
+        if not advanced and self._has_model(job) and job.status is JobStatus.RUNNING:
+            self._require_member().catch_up(job)
             self._step_round(job)
         return False
 
@@ -169,9 +181,9 @@ class TrainerRole:
             advance_if_due(self._ledger, job, patience_s=PATIENCE_S)
             return
         if address not in job.trainers:
-            if job.status is not JobStatus.RECRUITING:
-                text = f"job {self._job_id} no longer recruits"
-                raise NotAuthorized(text, party=f"trainer 0x{address.hex()}", hint="join while it recruits")
+            if len(job.trainers) == job.terms.max_trainers:
+                text, party = f"job {self._job_id} is full", f"trainer 0x{address.hex()}"
+                raise NotAuthorized(text, party=party, hint="join another job")
             # Joining binds the stake until the job ends.
             self._settings.policy.require(job)
             self._reader.require_servable(job)
@@ -180,20 +192,36 @@ class TrainerRole:
             self._report(RoleEvent("joined", self._job_id))
         self._number = job.trainers.index(address)
 
-    def _has_key(self, job: Job) -> bool:
+    def _has_model(self, job: Job) -> bool:
+        """Get the job key and check what it opens; leave a job that is not as its owner announced."""
         if self._member is None:
-            address = self._identity.account.address
-            digest = self._ledger.key_grant(self._job_id, address)
-            if digest is None:
-                return False
-            wrapped = self._store.get(ContentId.from_digest(digest), max_size_bytes=MAX_WRAPPED_KEY_BYTES)
-            context = job_key_context(self._ledger.chain_id, self._ledger.contract, self._job_id, address)
-            job_key = open_from(self._identity.encryption, wrapped, context=context)
-            self._member = Member(self._reader, self._store, job_key, self._on_fault)
-            self._records = self._checked_records(self._member)
+            try:
+                job_key = self._keys.collect(job)
+                if job_key is None:
+                    return False
+                member = Member(self._reader, self._store, job_key, self._on_fault)
+                self._records = self._checked_records(member)
+            except (ProtocolFault, InvalidBundle, CorruptContent) as error:
+                self._leave(error)
+                raise JobFailed(
+                    f"left job {self._job_id} before training: {error.message}",
+                    party=error.party or f"owner of job {self._job_id}",
+                    field=error.field,
+                    hint="the stake is free; join another job",
+                ) from error
+            except InvalidData as error:
+                self._leave(error)
+                raise
+            self._member = member
             self._report(RoleEvent("model_received", self._job_id))
-        self._member.catch_up(job)
         return True
+
+    def _leave(self, error: ZkpflError) -> None:
+        """Free the stake; whoever has submitted before, and was started again, stays bound until the end."""
+        self._on_fault(error)
+        with suppress(LedgerError):
+            self._ledger.leave(self._job_id)
+            self._report(RoleEvent("left", self._job_id))
 
     def _checked_records(self, member: Member) -> Records:
         records = self._load_records(member.bundle.recipe)
@@ -211,7 +239,7 @@ class TrainerRole:
         number = job.current_round
         round_ = self._reader.round(number)
         if round_.phase is Phase.COLLECT and self._submitted < number:
-            if not round_.submitted >> self._own_number & 1:
+            if self._own_number < round_.members and not round_.submitted >> self._own_number & 1:
                 self._submit(job, number, round_)
             self._submitted = number
         elif round_.phase is Phase.SCORE and self._scored < number:
@@ -225,7 +253,7 @@ class TrainerRole:
 
     def _submit(self, job: Job, number: int, round_: Round) -> None:
         began = time.monotonic()
-        plan = self._reader.plan(job, number, round_.kind)
+        plan = self._reader.plan(job, round_)
         seeded = self._pool.submit(SeededShares, plan)  # independent of the data: made while the model trains
         values = self._values(plan, round_.kind)
         submission = prepare_submission(plan, self._identity.account, values, seeded.result())
@@ -268,7 +296,7 @@ class TrainerRole:
 
     def _upload(self, plan: RoundPlan, submission: PreparedSubmission, patience_s: float) -> int:
         """Stream the shares until t nodes acknowledge; the others find the same bytes in storage."""
-        uploads = self._start_uploads(plan, submission)
+        uploads = self._start_uploads(submission)
         finished: set[Future[SignedMessage]] = set()
         with suppress(TimeoutError):
             for future in as_completed(uploads, timeout=patience_s):
@@ -278,21 +306,19 @@ class TrainerRole:
         finished |= wait(uploads, timeout=LAGGARD_GRACE_S).done
         return sum(self._acknowledged(plan, future, uploads[future]) for future in finished)
 
-    def _start_uploads(
-        self, plan: RoundPlan, submission: PreparedSubmission
-    ) -> dict[Future[SignedMessage], SealedShare]:
+    def _start_uploads(self, submission: PreparedSubmission) -> dict[Future[SignedMessage], SealedShare]:
         uploads = {}
         for share in submission.shares:
             node = share.signed.message.node
             if node in self._uploads and not self._uploads[node].done():
                 continue  # still trying to reach this node with the last round's share
-            self._uploads[node] = self._pool.submit(self._upload_one, plan, share, submission.commitments)
+            self._uploads[node] = self._pool.submit(self._upload_one, share, submission.commitments)
             uploads[self._uploads[node]] = share
         return uploads
 
-    def _upload_one(self, plan: RoundPlan, share: SealedShare, commitments: bytes) -> SignedMessage:
+    def _upload_one(self, share: SealedShare, commitments: bytes) -> SignedMessage:
         node = share.signed.message.node
-        client = self._client(plan, node)
+        client = self._node_client(node)
         return client.upload_share(share.signed, commitments, share.blob, timeout_s=UPLOAD_TIMEOUT_S)
 
     def _acknowledged(self, plan: RoundPlan, future: Future[SignedMessage], share: SealedShare) -> int:
@@ -308,9 +334,9 @@ class TrainerRole:
             return 0
         return len(share.blob)
 
-    def _client(self, plan: RoundPlan, node: int) -> NodeClient:
+    def _node_client(self, node: int) -> NodeClient:
         if node not in self._clients:
-            record = registered_node(self._ledger, plan.nodes[node - 1].address)
+            record = registered_node(self._ledger, self._reader.job().committee[node - 1])
             self._clients[node] = NodeClient(record.endpoint, party=f"zk-node {node}")
         return self._clients[node]
 

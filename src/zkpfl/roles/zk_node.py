@@ -131,6 +131,10 @@ class ZkNodeRole:
         """The node's signature over the round's attestation; `WrongPhase` until the proofs have verified."""
         return self._duty(context).attestation(context.round)
 
+    def key_share(self, context: Context, account: bytes, number: int) -> bytes:
+        """The node's share of a key of a job, sealed to an account; see `KeyCustodian.release`."""
+        return self._duty(context).key_share(account, number)
+
     def content(self, content_id: str) -> Iterator[bytes]:
         """Stored content by id."""
         return self._store.stream(ContentId.parse(content_id), max_size_bytes=MAX_CONTENT_BYTES)

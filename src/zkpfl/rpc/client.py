@@ -75,6 +75,7 @@ class NodeClient:
         channel, serialize = self._channel, _serialize
         self._upload_share = channel.stream_unary(f"/{_SERVICE}/UploadShare", serialize)
         self._get_attestation = channel.unary_unary(f"/{_SERVICE}/GetAttestation", serialize)
+        self._get_key_share = channel.unary_unary(f"/{_SERVICE}/GetKeyShare", serialize)
         self._fetch_content = channel.unary_stream(f"/{_SERVICE}/FetchContent", serialize)
         self._get_status = channel.unary_unary(f"/{_SERVICE}/GetStatus", serialize)
 
@@ -144,6 +145,17 @@ class NodeClient:
         )
         with self._answer():
             return convert.attestation_from_pb(convert.parse(pb.GetAttestationResponse, answer))
+
+    def key_share(self, context: Context, account: bytes, number: int, *, timeout_s: float) -> bytes:
+        """Ask for the node's share of a key of a job, sealed to an account; the caller opens and checks it.
+
+        Raises `WrongPhase` while it is too early, `NotAuthorized` if the key is not for the account, else as
+        the class describes.
+        """
+        request = convert.key_share_request_to_pb(context, account, number)
+        answer = self._call(lambda remaining_s: self._get_key_share(request, timeout=remaining_s), timeout_s)
+        with self._answer():
+            return convert.key_share_from_pb(convert.parse(pb.GetKeyShareResponse, answer))
 
     def fetch(self, content_id: str, *, max_size_bytes: int, timeout_s: float) -> bytes:
         """Fetch content from the node; the caller compares it with the content id.

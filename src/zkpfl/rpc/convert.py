@@ -27,6 +27,8 @@ MAX_MESSAGE_BYTES = CHUNK_BYTES + 1024
 
 SIGNATURE_BYTES = 65
 MAX_CONTENT_ID_CHARACTERS = 128
+MAX_SEALED_SHARE_BYTES = 1024
+ADDRESS_BYTES = 20
 
 M = TypeVar("M", bound=Message)
 
@@ -143,6 +145,30 @@ def attestation_from_pb(response: pb.GetAttestationResponse) -> Attestation:
     """Attestation from a zk-node, its signature not yet verified."""
     with _named("attestation"):
         return Attestation(response.node, response.digest, response.signature)
+
+
+def key_share_request_to_pb(context: Context, account: bytes, number: int) -> pb.GetKeyShareRequest:
+    """Request for a share of key ``number`` of a job, for an account."""
+    return pb.GetKeyShareRequest(context=context_to_pb(context), account=account, number=number)
+
+
+def key_share_request_from_pb(request: pb.GetKeyShareRequest) -> tuple[Context, bytes, int]:
+    """Context of the job, account and number of the key, from a peer."""
+    _require_size("account", request.account, ADDRESS_BYTES)
+    return context_from_pb(request.context), request.account, request.number
+
+
+def key_share_to_pb(sealed: bytes) -> pb.GetKeyShareResponse:
+    """Sealed share as a message."""
+    return pb.GetKeyShareResponse(sealed=sealed)
+
+
+def key_share_from_pb(response: pb.GetKeyShareResponse) -> bytes:
+    """Sealed share from a zk-node, not yet opened."""
+    sealed: bytes = response.sealed
+    if not 1 <= len(sealed) <= MAX_SEALED_SHARE_BYTES:
+        raise InvalidEncoding(f"must be 1 to {MAX_SEALED_SHARE_BYTES} bytes", field="sealed")
+    return sealed
 
 
 def status_to_pb(status: NodeStatus) -> pb.GetStatusResponse:

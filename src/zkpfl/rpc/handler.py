@@ -119,6 +119,12 @@ class NodeHandler(Protocol):
     def attestation(self, context: Context) -> Attestation:
         """Sign the outcome of a round; `WrongPhase` until every posted proof has verified."""
 
+    def key_share(self, context: Context, account: bytes, number: int) -> bytes:
+        """Seal the node's share of a key of a job to an account (bytes[20]) that may have it.
+
+        Key 0 is the job key, key ``i`` that of slice ``i`` of the test set.
+        """
+
     def content(self, content_id: str) -> Iterator[bytes]:
         """Content by its id, in pieces of any size; `NotFound` if it is not held."""
 

@@ -152,6 +152,9 @@ class _ZkNodeServicer:
             "GetAttestation": grpc.unary_unary_rpc_method_handler(
                 self.get_attestation, response_serializer=pb.GetAttestationResponse.SerializeToString
             ),
+            "GetKeyShare": grpc.unary_unary_rpc_method_handler(
+                self.get_key_share, response_serializer=pb.GetKeyShareResponse.SerializeToString
+            ),
             "FetchContent": grpc.unary_stream_rpc_method_handler(
                 self.fetch_content, response_serializer=pb.FetchContentResponse.SerializeToString
             ),
@@ -176,6 +179,11 @@ class _ZkNodeServicer:
             return convert.attestation_to_pb(
                 self._handler.attestation(convert.context_from_pb(request.context))
             )
+
+    def get_key_share(self, data: bytes, context: grpc.ServicerContext) -> pb.GetKeyShareResponse:
+        with _refusals(context):
+            request = convert.key_share_request_from_pb(convert.parse(pb.GetKeyShareRequest, data))
+            return convert.key_share_to_pb(self._handler.key_share(*request))
 
     def fetch_content(self, data: bytes, context: grpc.ServicerContext) -> Iterator[pb.FetchContentResponse]:
         with _refusals(context), self._stream():

@@ -13,6 +13,8 @@ from zkpfl.protocol.manifests import (
     MAX_MANIFEST_BYTES,
     AggregateManifest,
     JobManifest,
+    KeyAnnouncement,
+    KeyManifest,
     ShareEntry,
     SubmissionManifest,
 )
@@ -21,7 +23,10 @@ from zkpfl.storage.cid import Codec, ContentId
 CONTENT_ID = str(ContentId.of_block(b"content"))
 LAYOUT = Layout(dimension=600, norm_bound=40_000)
 
-JOB = JobManifest(CONTENT_ID, training=LAYOUT, statistics=None)
+KEYS = KeyAnnouncement(b"\x01" * 32, b"\x02" * 32, (b"\x03" * 32,) * 3, (b"\x04" * 32,))
+JOB = JobManifest(CONTENT_ID, b"\x05" * 32, KEYS, training=LAYOUT, statistics=None)
+HANDED_OVER = KeyManifest((CONTENT_ID,) * 3)
+Manifest = JobManifest | KeyManifest | SubmissionManifest | AggregateManifest
 SUBMISSION = SubmissionManifest(
     trainer=b"\x01" * 20,
     commitments=CONTENT_ID,
@@ -32,14 +37,18 @@ SUBMISSION = SubmissionManifest(
 AGGREGATE = AggregateManifest(2, CONTENT_ID, b"\x01" * 32, b"\x02" * 32, b"\x03" * 32, b"proof")
 
 
-@pytest.mark.parametrize("manifest", [JOB, SUBMISSION, AGGREGATE], ids=lambda m: type(m).__name__)
-def test_round_trip(manifest: JobManifest | SubmissionManifest | AggregateManifest) -> None:
+@pytest.mark.parametrize(
+    "manifest", [JOB, HANDED_OVER, SUBMISSION, AGGREGATE], ids=lambda m: type(m).__name__
+)
+def test_round_trip(manifest: Manifest) -> None:
     assert type(manifest).from_bytes(manifest.to_bytes()) == manifest
 
 
-@pytest.mark.parametrize("manifest", [JOB, SUBMISSION, AGGREGATE], ids=lambda m: type(m).__name__)
+@pytest.mark.parametrize(
+    "manifest", [JOB, HANDED_OVER, SUBMISSION, AGGREGATE], ids=lambda m: type(m).__name__
+)
 def test_every_missing_and_unknown_field_is_named(
-    manifest: JobManifest | SubmissionManifest | AggregateManifest,
+    manifest: Manifest,
 ) -> None:
     value = json.loads(manifest.to_bytes())
     for key in value:
@@ -66,13 +75,17 @@ BAD_FIELDS = [
     (JOB, "training", []),
     (JOB, "training", {"dimension": 600}),
     (JOB, "bundle", None),
+    (JOB, "bundle_hash", "00" * 31),
+    (JOB, "keys", []),
+    (JOB, "keys", {"digest": "00" * 32}),
+    (JOB, "keys", {"digest": "00" * 32, "mask": "00" * 32, "shares": ["00"], "slice_masks": []}),
+    (JOB, "test_slices", "none"),
+    (HANDED_OVER, "shares", [1]),
 ]
 
 
 @pytest.mark.parametrize(("manifest", "field", "value"), BAD_FIELDS)
-def test_bad_field_is_named(
-    manifest: JobManifest | SubmissionManifest | AggregateManifest, field: str, value: object
-) -> None:
+def test_bad_field_is_named(manifest: Manifest, field: str, value: object) -> None:
     body = json.loads(manifest.to_bytes()) | {field: value}
     with pytest.raises(InvalidEncoding, match=field):
         type(manifest).from_bytes(json.dumps(body).encode())

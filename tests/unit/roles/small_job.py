@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from zkpfl.crypto.bls import (
     signature_to_ledger,
 )
 from zkpfl.crypto.encoding import encode_integers, encode_update
-from zkpfl.crypto.sealing import seal, seal_to
+from zkpfl.crypto.sealing import seal
 from zkpfl.crypto.transcript import Context
 from zkpfl.learning.heart_disease import heart_disease, heart_disease_bundle
 from zkpfl.learning.statistics import local_statistics, to_fixed
@@ -26,7 +27,7 @@ from zkpfl.ledger.in_process import InProcessConnection
 from zkpfl.ledger.records import MPC, DeploymentTerms, Durations, RoundKind
 from zkpfl.ledger.rules import score_commitment, slice_due
 from zkpfl.protocol.aggregate import PublicAggregate
-from zkpfl.protocol.manifests import AggregateManifest, SubmissionManifest
+from zkpfl.protocol.manifests import AggregateManifest, KeyManifest, SubmissionManifest
 from zkpfl.protocol.plan import RoundPlan, bitmap_of
 from zkpfl.protocol.trainer import PreparedSubmission, prepare_submission
 from zkpfl.protocol.zk_node import NodeRound
@@ -34,7 +35,7 @@ from zkpfl.roles.identity import Identity
 from zkpfl.roles.job_reader import JobReader
 from zkpfl.roles.journal import SqliteReleaseJournal
 from zkpfl.roles.layouts import fixed_point
-from zkpfl.roles.member import Member, job_key_context, rounding_seed
+from zkpfl.roles.member import Member, rounding_seed
 from zkpfl.roles.model_owner import JobOrder, ModelOwnerRole
 from zkpfl.roles.network import Network
 from zkpfl.storage.cid import ContentId
@@ -44,6 +45,7 @@ CHAIN_ID = 31337
 NOW = 1_800_000_000
 STAKE = 500 * MPC
 JOB_KEY = bytes(range(32))
+SALT = b"s" * 32
 NODES, TRAINERS = 3, 2
 
 
@@ -109,7 +111,7 @@ class SmallJob:
         number = job.current_round
         kind = self.reader.round(number).kind
         self.member.catch_up(replace(job, current_round=number - 1))
-        plan = self.reader.plan(job, number, kind)
+        plan = self.reader.plan(job, self.reader.round(number))
         nodes = [self._node_round(plan, index) for index in range(NODES)]
         for trainer in range(TRAINERS):
             self._submit(plan, kind, nodes, trainer)
@@ -157,7 +159,6 @@ class SmallJob:
         return party
 
     def _submit_job(self, rounds: int) -> int:
-        role = ModelOwnerRole(self.owner.ledger, self.store, self.owner.identity, lambda event: None)
         order = JobOrder(
             fee=100 * MPC,
             training_rounds=rounds,
@@ -170,7 +171,10 @@ class SmallJob:
             deadline=NOW + 3600,
             nodes=NODES,
         )
-        return role.submit(self.bundle, order, JOB_KEY)
+        return self._owner_role().submit(self.bundle, order, JOB_KEY)
+
+    def _owner_role(self) -> ModelOwnerRole:
+        return ModelOwnerRole(self.owner.ledger, self.store, self.owner.identity, lambda event: None)
 
     def _draw(self) -> None:
         """Draw the committee; node j is then ``nodes[j − 1]``."""
@@ -179,14 +183,14 @@ class SmallJob:
         self.nodes.sort(key=lambda party: committee.index(party.identity.account.address))
 
     def _admit_trainers(self) -> None:
-        grants = {}
+        self._owner_role().hand_over(self.job_id, JOB_KEY, threading.Event())
         for party in self.trainers:
             party.ledger.join(self.job_id)
-            address = party.identity.account.address
-            context = job_key_context(CHAIN_ID, self.contract, self.job_id, address)
-            wrapped = seal_to(party.identity.encryption.public, JOB_KEY, context=context)
-            grants[address] = self._put("key_grant", wrapped).digest
-        self.owner.ledger.grant_keys(self.job_id, grants)
+        digest = self.owner.ledger.key_shares(self.job_id)
+        assert digest is not None
+        self.content["key_manifest"] = ContentId.from_digest(digest)
+        handed_over = KeyManifest.from_bytes(self.reader.content_by_digest(digest))
+        self.content["key_share"] = ContentId.parse(handed_over.shares[-1])
         self.content["job_manifest"] = ContentId.from_digest(self.reader.job().terms.manifest)
         self.content["bundle"] = ContentId.parse(self.reader.manifest.bundle)
         self.content["test_slice"] = ContentId.parse(self.reader.manifest.test_slices[0])
@@ -257,20 +261,19 @@ class SmallJob:
         if self.reader.round(number).kind is RoundKind.TRAINING and slice_due(
             job.trained, job.slices_opened, job.terms
         ):
-            role = ModelOwnerRole(self.owner.ledger, self.store, self.owner.identity, lambda event: None)
-            keys = role._slice_keys(self.reader.manifest.bundle, job.terms.slices)
+            keys = self._owner_role()._slice_keys(self.reader.manifest.bundle, job.terms.slices)
             self.owner.ledger.open_slice(self.job_id, number, keys[job.slices_opened])
 
     def _score(self, number: int) -> None:
         round_ = self.reader.round(number)
         candidate = self.member.candidate(self.reader.job(), number, round_)
-        context = b"checkpoint" + self.reader.plan(self.reader.job(), number, round_.kind).context.to_bytes()
+        context = b"checkpoint" + self.reader.plan(self.reader.job(), round_).context.to_bytes()
         self._put("checkpoint", seal(JOB_KEY, candidate.checkpoint, context=context))
         checkpoint, accuracy = self.make_score(candidate.checkpoint_hash, candidate.accuracy_ppm)
         context_of_round = Context(CHAIN_ID, self.contract, self.job_id, number)
         for party in self.trainers:
             address = party.identity.account.address
-            commitment = score_commitment(context_of_round, address, checkpoint, accuracy, JOB_KEY)
+            commitment = score_commitment(context_of_round, address, checkpoint, accuracy, SALT)
             party.ledger.score(self.job_id, number, commitment)
         for party in self.trainers:
-            party.ledger.reveal(self.job_id, number, checkpoint, accuracy, JOB_KEY)
+            party.ledger.reveal(self.job_id, number, checkpoint, accuracy, SALT)

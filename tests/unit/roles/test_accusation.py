@@ -52,7 +52,7 @@ class Cheaters(SmallJob):
     def make_manifest(self, trainer: int, manifest: SubmissionManifest) -> SubmissionManifest:
         if trainer:
             return manifest
-        self.round_plan = self.reader.plan(self.reader.job(), 1, self.reader.round(1).kind)
+        self.round_plan = self.reader.plan(self.reader.job(), self.reader.round(1))
         identity, party = self.nodes[BAD - 1].identity, self.trainers[0].identity.account
         context = self.round_plan.share_context(party.address, BAD)
         entry = manifest.shares[BAD - 1]

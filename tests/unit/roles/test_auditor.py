@@ -28,16 +28,17 @@ from zkpfl.storage.cid import ContentId
 
 GROUPS = [
     ["job_manifest"],
-    ["submission_manifest", "aggregate_manifest", "key_grant"],
+    ["submission_manifest", "aggregate_manifest", "key_manifest"],
     ["commitments", "aggregate_blob", "bundle", "checkpoint"],
-    ["share_blob"],
+    ["share_blob", "key_share"],
 ]
 """Kinds of content, apart where a fault of one hides a fault of the other."""
 
 CHECK_OF = {
     "job_manifest": ("job_manifest", "job 1, manifest"),
     "bundle": ("bundle_stored", "job 1, bundle"),
-    "key_grant": ("key_grant", "job 1, trainer 0x"),
+    "key_manifest": ("key_shares", "job 1, shares of the keys"),
+    "key_share": ("key_shares", "job 1, shares of the keys"),
     "commitments": ("submission", "job 1, round 2, trainer 1"),
     "share_blob": ("submission", "job 1, round 2, trainer 1"),
     "submission_manifest": ("submission", "job 1, round 2, trainer 1"),

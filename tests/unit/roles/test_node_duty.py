@@ -45,7 +45,7 @@ def duty(job: SmallJob, events: list[RoleEvent]) -> NodeDuty:
 
 def upload(job: SmallJob, duty: NodeDuty, trainer: int) -> PreparedSubmission:
     """A trainer's fresh submission to the statistics round, streamed to the node."""
-    plan = job.reader.plan(job.reader.job(), 1, RoundKind.STATISTICS)
+    plan = job.reader.plan(job.reader.job(), job.reader.round(1))
     values = job._values(plan, RoundKind.STATISTICS, trainer)
     sent = prepare_submission(plan, job.trainers[trainer].identity.account, values)
     duty.admit(sent.shares[NODE].signed)

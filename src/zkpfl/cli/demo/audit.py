@@ -68,7 +68,7 @@ class RoundAudit:
         return True
 
     def _check_public(self, job: Job, round_: Round) -> None:
-        plan = self._reader.plan(job, round_.number, round_.kind)
+        plan = self._reader.plan(job, round_)
         public = self._reader.public_aggregate(plan, round_.accepted)
         if public.root != round_.aggregate_root:
             raise WrongContext("attests another sum", party="committee", field=f"round {round_.number}")
