@@ -9,7 +9,7 @@ import typer
 from typer.main import get_command
 
 from zkpfl import __version__
-from zkpfl.cli import demo, dispute, exit_codes, explain, job, keys, ledger, node, trainer, verify
+from zkpfl.cli import demo, dispute, exit_codes, explain, job, keys, ledger, model, node, trainer, verify
 from zkpfl.cli.failures import show_error
 from zkpfl.cli.lifeline import Interrupted, interruptible
 from zkpfl.errors import JobFailed
@@ -24,6 +24,7 @@ app.add_typer(keys.app, name="keys")
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(node.app, name="node")
 app.add_typer(trainer.app, name="trainer")
+app.add_typer(model.app, name="model")
 app.add_typer(job.app, name="job")
 app.add_typer(dispute.app, name="dispute")
 app.command("verify")(verify.verify)

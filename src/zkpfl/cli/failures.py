@@ -36,7 +36,7 @@ def show_error(error: BaseException, *, as_json: bool, debug: bool) -> None:
         sys.stdout.write(json.dumps({"error": fields}, ensure_ascii=False) + "\n")
         sys.stdout.flush()
         return
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, emoji=False)
     where = ", ".join(fields[name] for name in ("party", "field") if name in fields)
     text = f"{where}: {fields['message']}" if where else str(fields["message"])
     console.print(f"[bold red]error[/bold red] \\[{fields['code']}] {escape(text)}", soft_wrap=True)

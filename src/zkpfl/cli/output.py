@@ -28,7 +28,7 @@ class Output:
 
     def __init__(self, as_json: bool) -> None:
         self.as_json = as_json
-        self.console = Console(highlight=False)
+        self.console = Console(highlight=False, emoji=False)
         self._lock = threading.Lock()
 
     def __call__(self, event: RoleEvent) -> None:

@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zkpfl.errors import InvalidData, InvalidParameter
+from zkpfl.learning.architectures import mlp
 from zkpfl.learning.bundle import Bundle
-from zkpfl.learning.export import bundle_of, mlp
+from zkpfl.learning.export import bundle_of
 from zkpfl.learning.recipe import Recipe
 from zkpfl.learning.records import Records, stratified_split
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import copy
-from itertools import pairwise
+import importlib
+import operator
+import sys
+import warnings
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -12,59 +16,25 @@ from torch import Tensor, nn
 from zkpfl import strict_json
 from zkpfl.errors import InvalidBundle, InvalidParameter
 from zkpfl.learning import tensors
+from zkpfl.learning.architectures import mlp
 from zkpfl.learning.bundle import Bundle
 from zkpfl.learning.graph import FORMAT, GraphModule
-from zkpfl.learning.operators import ALLOWED
+from zkpfl.learning.operators import ALLOWED, ITEM, MAX_INTEGER
 from zkpfl.learning.recipe import Recipe
 from zkpfl.learning.records import Records
 
-_ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "gelu": nn.GELU, "silu": nn.SiLU}
 _MAX_EXPORT_BATCH = 1 << 16
 
+_INTEGER_OPERATORS = {
+    operator.add: "aten.add.int",
+    operator.sub: "aten.sub.int",
+    operator.mul: "aten.mul.int",
+    operator.floordiv: "aten.floordiv.int",
+}
+"""How torch.export writes arithmetic with sizes, and what the graph calls it."""
 
-def mlp(
-    inputs: int,
-    hidden: tuple[int, ...],
-    outputs: int,
-    *,
-    activation: str = "relu",
-    dropout: float = 0.0,
-    seed: int = 0,
-) -> nn.Sequential:
-    """Multilayer perceptron with torch's default initialisation drawn from ``seed``.
-
-    Parameters
-    ----------
-    inputs, outputs
-        Numbers of features and of classes, at least 1.
-    hidden
-        Widths of the hidden layers; empty gives logistic regression.
-    activation
-        ``relu``, ``tanh``, ``gelu`` or ``silu``.
-    dropout
-        Probability in [0, 1) of dropping a hidden value in training; 0 leaves the layer out.
-    seed
-        Of the initial weights; torch's global generator is left alone.
-
-    Raises
-    ------
-    InvalidParameter
-        A width below 1, an unknown activation, or a dropout outside [0, 1).
-    """
-    if min(inputs, outputs, *hidden) < 1:
-        raise InvalidParameter("every width must be at least 1", field="hidden")
-    if activation not in _ACTIVATIONS:
-        raise InvalidParameter(f"must be one of {sorted(_ACTIVATIONS)}", field="activation")
-    if not 0 <= dropout < 1:
-        raise InvalidParameter(f"must be in [0, 1), got {dropout}", field="dropout")
-    layers: list[nn.Module] = []
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        for width, following in pairwise((inputs, *hidden)):
-            layers += [nn.Linear(width, following), _ACTIVATIONS[activation]()]
-            layers += [nn.Dropout(dropout)] if dropout else []
-        layers.append(nn.Linear((inputs, *hidden)[-1], outputs))
-    return nn.Sequential(*layers)
+_PLACEMENT = {"layout", "device", "pin_memory"}
+"""Arguments of where a new tensor lies: the interpreter decides that."""
 
 
 def export_graph(module: nn.Module, example: Tensor) -> tuple[bytes, bytes]:
@@ -96,7 +66,9 @@ def export_graph(module: nn.Module, example: Tensor) -> tuple[bytes, bytes]:
     _refuse_tied(module)
     try:
         batch = torch.export.Dim("batch", max=_MAX_EXPORT_BATCH)
-        program = torch.export.export(module, (example.cpu(),), dynamic_shapes=({0: batch},))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's, of how recurrent layers keep their weights
+            program = torch.export.export(module, (example.cpu(),), dynamic_shapes=({0: batch},))
     except Exception as error:  # whatever the owner's module raises under tracing
         raise InvalidBundle(f"torch.export refused it: {error}", field="module") from error
     nodes, names, output = _convert(program)
@@ -115,6 +87,43 @@ def export_graph(module: nn.Module, example: Tensor) -> tuple[bytes, bytes]:
     graph, weights = strict_json.dump(body), tensors.pack(arrays)
     GraphModule(graph, weights)
     return graph, weights
+
+
+def load_module(source: str) -> nn.Module:
+    """Call the owner's own ``module:factory``, found from the current folder too; it returns a module.
+
+    The module is imported and runs: this is code of the owner, named by the owner.
+
+    Raises
+    ------
+    InvalidParameter
+        No such module or factory, or it does not return a torch module.
+    """
+    name, _, factory = source.partition(":")
+    sys.path.insert(0, str(Path.cwd()))
+    try:
+        function = getattr(importlib.import_module(name), factory)
+    except (ImportError, AttributeError, ValueError) as error:
+        text = f"cannot import {source}: {type(error).__name__}"
+        raise InvalidParameter(text, field="factory", hint="give module:function") from error
+    finally:
+        sys.path.pop(0)
+    made = function() if callable(function) else None
+    if not isinstance(made, nn.Module):
+        raise InvalidParameter(f"{source} does not return a torch module", field="factory")
+    return made
+
+
+def count_outputs(module: nn.Module, inputs: int) -> int:
+    """How many outputs a module has for records of so many inputs; ``InvalidBundle`` if it has none."""
+    try:
+        with torch.inference_mode():
+            result = copy.deepcopy(module).cpu().eval()(torch.zeros(2, inputs))
+    except Exception as error:  # whatever the owner's module raises
+        raise InvalidBundle(f"does not take {inputs} inputs: {error}", field="example") from error
+    if not isinstance(result, Tensor) or result.ndim != 2 or len(result) != 2:
+        raise InvalidBundle("its output is not [batch, outputs]", field="module")
+    return int(result.shape[1])
 
 
 def statistics_bundle(columns: tuple[str, ...]) -> Bundle:
@@ -168,18 +177,29 @@ def _convert(program: Any) -> tuple[list[dict[str, Any]], list[str], int]:
 
 
 def _operator(node: torch.fx.Node) -> str:
-    name = str(node.target)
+    if node.target is operator.getitem:
+        return ITEM
+    target: Any = node.target
+    name = _INTEGER_OPERATORS.get(target) or str(target)
     if node.op != "call_function" or name not in ALLOWED:
         raise InvalidBundle(
-            f"operator {name} is not allowed", field="module", hint=f"allowed: {sorted(ALLOWED)}"
+            f"operator {name} is not allowed", field="module", hint="docs/operators.md lists the allowed ones"
         )
     return name
 
 
 def _arguments(node: torch.fx.Node, index: dict[str, int]) -> dict[str, Any]:
-    names = [argument.name for argument in ALLOWED[str(node.target)]._schema.arguments]
-    given = {**dict(zip(names, node.args, strict=False)), **node.kwargs}
-    return {name: _encode(value, index) for name, value in given.items()}
+    name = _operator(node)
+    if name == ITEM:
+        names = ["of", "index"]
+    else:
+        names = [argument.name for argument in ALLOWED[name]._schema.arguments]
+    given: dict[str, Any] = {**dict(zip(names, node.args, strict=False)), **node.kwargs}
+    if isinstance(given.get("end"), int) and given["end"] > MAX_INTEGER:
+        del given["end"]  # torch's way of saying: to the end
+    if given.get("dtype") is torch.float32:
+        del given["dtype"]  # the only one there is
+    return {key: _encode(value, index) for key, value in given.items() if key not in _PLACEMENT}
 
 
 def _encode(value: Any, index: dict[str, int]) -> Any:

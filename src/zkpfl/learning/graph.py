@@ -21,7 +21,15 @@ from torch import Tensor, nn
 from zkpfl import strict_json
 from zkpfl.errors import InvalidBundle
 from zkpfl.learning import tensors
-from zkpfl.learning.operators import ALLOWED, MODE_ARGUMENT, Reference, check_arguments, result_kind
+from zkpfl.learning.operators import (
+    ALLOWED,
+    ITEM,
+    MODE_ARGUMENT,
+    OPERATORS,
+    Reference,
+    check_arguments,
+    result_kind,
+)
 
 FORMAT = "zkpfl.graph.v1"
 MAX_GRAPH_BYTES = 1 << 20
@@ -32,7 +40,7 @@ MAX_ACTIVATIONS = 1 << 28
 EVALUATION_BATCH = 256
 """Records evaluated at once; every graph is tried on the meta device with this batch when it is read."""
 
-_TORCH_REFUSALS = (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError, OverflowError)
+_TORCH_REFUSALS = (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError, ArithmeticError)
 
 
 @dataclass(frozen=True)
@@ -83,7 +91,7 @@ class Graph:
             elif node.arguments is None:
                 values.append(weights[node.name])
             else:
-                values.append(_call(node, values, training))
+                values.append(_call(node, values, features, training))
         return values
 
 
@@ -167,7 +175,7 @@ class GraphModule(nn.Module):
             values = self.graph.run(features, weights, training=training)
         except _TORCH_REFUSALS as error:
             raise InvalidBundle(f"does not run: {error}", field="graph") from error
-        made = [value for value in values if isinstance(value, Tensor)]
+        made = [tensor for value in values for tensor in _tensors_in(value)]
         if any(value.dtype != torch.float32 for value in made):
             raise InvalidBundle("every value must be float32", field="graph")
         if sum(value.numel() for value in made) > MAX_ACTIVATIONS:
@@ -216,19 +224,24 @@ def _parse_node(item: object, kinds: list[str], field: str) -> Node:
         if not isinstance(name, str) or not tensors.NAME.fullmatch(name):
             raise InvalidBundle(f"must match {tensors.NAME.pattern}", field=f"{field}.name")
         return Node(op, name=name)
-    if not isinstance(op, str) or op not in ALLOWED:
-        raise InvalidBundle(
-            "is not an allowed operator", field=f"{field}.op", hint="see zkpfl.learning.operators.ALLOWED"
-        )
+    if not isinstance(op, str) or op not in OPERATORS:
+        raise InvalidBundle("is not an allowed operator", field=f"{field}.op", hint="see docs/operators.md")
     arguments = strict_json.require_keys(item, {"op", "args"}, field=field, error=InvalidBundle)["args"]
     if not isinstance(arguments, dict):
         raise InvalidBundle("must be an object", field=f"{field}.args")
     return Node(op, arguments=check_arguments(op, arguments, kinds, field=field))
 
 
-def _call(node: Node, values: list[Any], training: bool) -> Any:
+def _call(node: Node, values: list[Any], features: Tensor, training: bool) -> Any:
     assert node.arguments is not None  # noqa: S101  (only operator nodes come here)
     arguments = {name: _resolve(value, values) for name, value in node.arguments.items()}
+    if node.op == ITEM:
+        return arguments["of"][arguments["index"]]
+    if node.op == "aten.zeros.default":
+        # On the device of the features, and under vmap one for each record, as states of a GRU must be.
+        return features.new_zeros(arguments["size"])
+    if node.op == "aten.scaled_dot_product_attention.default":
+        _require_small_attention(arguments["query"], arguments["key"])
     if node.op in MODE_ARGUMENT:
         arguments[MODE_ARGUMENT[node.op]] = training
     if node.op == "aten.batch_norm.default" and not training:
@@ -236,6 +249,18 @@ def _call(node: Node, values: list[Any], training: bool) -> Any:
         arguments["running_var"] = arguments["running_var"].clamp_min(0)
     operator: Callable[..., Any] = ALLOWED[node.op]
     return operator(**arguments)
+
+
+def _require_small_attention(query: Tensor, key: Tensor) -> None:
+    """Some kernels hold the whole matrix of scores, which no result shows."""
+    if key.ndim < 2 or query.shape[:-1].numel() * key.shape[-2] > MAX_ACTIVATIONS:
+        raise InvalidBundle(f"attention needs more than {MAX_ACTIVATIONS} scores", field="graph")
+
+
+def _tensors_in(value: Any) -> list[Tensor]:
+    return [
+        item for item in (value if isinstance(value, (list, tuple)) else [value]) if isinstance(item, Tensor)
+    ]
 
 
 def _resolve(value: Any, values: list[Any]) -> Any:

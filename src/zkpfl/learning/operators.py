@@ -22,19 +22,36 @@ ALLOWED: dict[str, Any] = {
     for operator in (
         _ATEN.linear.default, _ATEN.matmul.default,
         _ATEN.conv1d.default, _ATEN.conv1d.padding, _ATEN.conv2d.default, _ATEN.conv2d.padding,
+        _ATEN.max_pool1d.default, _ATEN.avg_pool1d.default, _ATEN.adaptive_avg_pool1d.default,
         _ATEN.max_pool2d.default, _ATEN.avg_pool2d.default, _ATEN.adaptive_avg_pool2d.default,
+        _ATEN.lstm.input, _ATEN.gru.input, _ATEN.scaled_dot_product_attention.default, _ATEN.bmm.default,
         _ATEN.relu.default, _ATEN.leaky_relu.default, _ATEN.elu.default, _ATEN.gelu.default,
         _ATEN.silu.default, _ATEN.tanh.default, _ATEN.sigmoid.default, _ATEN.softmax.int,
+        _ATEN.softplus.default, _ATEN.hardtanh.default, _ATEN.mish.default, _ATEN.prelu.default,
+        _ATEN.exp.default, _ATEN.neg.default, _ATEN.abs.default, _ATEN.sqrt.default, _ATEN.rsqrt.default,
+        _ATEN.clamp.default, _ATEN.pow.Tensor_Scalar,
         _ATEN.log_softmax.int, _ATEN.add.Tensor, _ATEN.sub.Tensor, _ATEN.mul.Tensor, _ATEN.div.Tensor,
         _ATEN.batch_norm.default, _ATEN.group_norm.default, _ATEN.layer_norm.default, _ATEN.dropout.default,
-        _ATEN.mean.dim, _ATEN.cat.default, _ATEN.select.int, _ATEN.contiguous.default, _ATEN.clone.default,
+        _ATEN.mean.dim, _ATEN.sum.dim_IntList, _ATEN.amax.default, _ATEN.cat.default, _ATEN.stack.default,
+        _ATEN.chunk.default, _ATEN.select.int, _ATEN.slice.Tensor, _ATEN.expand.default, _ATEN.zeros.default,
+        _ATEN.contiguous.default, _ATEN.clone.default,
         _ATEN.flatten.using_ints, _ATEN.unflatten.int, _ATEN.reshape.default, _ATEN.view.default,
         _ATEN.unsqueeze.default, _ATEN.squeeze.dim, _ATEN.transpose.int, _ATEN.permute.default,
-        _ATEN.sym_size.int,
+        _ATEN.sym_size.int, _ATEN.add.int, _ATEN.sub.int, _ATEN.mul.int, _ATEN.floordiv.int,
     )
 }  # fmt: skip
 
-MODE_ARGUMENT = {"aten.dropout.default": "train", "aten.batch_norm.default": "training"}
+ITEM = "item"
+"""The one operator that is not ATen's: ``of[index]``, one of the tensors that an operator returned."""
+
+OPERATORS = frozenset(ALLOWED) | {ITEM}
+
+MODE_ARGUMENT = {
+    "aten.dropout.default": "train",
+    "aten.batch_norm.default": "training",
+    "aten.lstm.input": "train",
+    "aten.gru.input": "train",
+}
 """The argument that follows the module's train/eval mode instead of the graph."""
 
 MAX_INTEGER = 1 << 26
@@ -53,6 +70,9 @@ _RANGES = {
     "stride": _WINDOW,
     "dilation": _WINDOW,
     "padding": (0, 256),
+    "num_layers": (1, 8),
+    "chunks": (1, MAX_LIST),
+    "step": _POSITIVE,
 }
 _WORDS = {"none", "tanh", "same", "valid"}
 _TENSORS = {"input", "parameter", "buffer", "Tensor"}
@@ -66,8 +86,11 @@ class Reference:
 
 
 def result_kind(operator: str) -> str:
-    """Type that an allowed operator returns: ``"Tensor"`` or ``"int"``."""
-    return str(ALLOWED[operator]._schema.returns[0].type)
+    """Type that an operator returns: ``"Tensor"``, ``"int"``, or ``"Tensors"`` for several at once."""
+    if operator == ITEM:
+        return "Tensor"
+    returns = ALLOWED[operator]._schema.returns
+    return str(returns[0].type) if len(returns) == 1 and returns[0].type.kind() != "ListType" else "Tensors"
 
 
 def check_arguments(
@@ -96,6 +119,8 @@ def check_arguments(
     InvalidBundle
         An argument is missing, unknown, of the wrong type or out of bounds, or refers forwards.
     """
+    if operator == ITEM:
+        return _check_item(arguments, kinds, field)
     schema = {argument.name: argument for argument in ALLOWED[operator]._schema.arguments}
     if unknown := arguments.keys() - schema.keys():
         raise InvalidBundle(f"{operator} has no arguments {sorted(unknown)}", field=field)
@@ -109,6 +134,16 @@ def check_arguments(
     if operator == "aten.batch_norm.default":
         _require_running_statistics(checked, kinds, field)
     return checked
+
+
+def _check_item(arguments: Mapping[str, object], kinds: Sequence[str], field: str) -> dict[str, Any]:
+    if arguments.keys() != {"of", "index"}:
+        raise InvalidBundle("must be of and index", field=f"{field}.args")
+    of = _Argument("of", kinds, f"{field}.args.of")._reference(arguments["of"], {"Tensors"})
+    index = arguments["index"]
+    if type(index) is not int or not 0 <= index < MAX_LIST:
+        raise InvalidBundle(f"must be an integer from 0 to {MAX_LIST - 1}", field=f"{field}.args.index")
+    return {"of": of, "index": index}
 
 
 def _require_running_statistics(arguments: Mapping[str, Any], kinds: Sequence[str], field: str) -> None:
@@ -167,7 +202,9 @@ class _Argument:
         return self._reference(value, _TENSORS)
 
     def _integer(self, value: object) -> Reference | int:
-        if isinstance(value, dict):
+        if (
+            isinstance(value, dict) and self.name not in _RANGES
+        ):  # what has a range must show that it is in it
             return self._reference(value, {"int"})
         low, high = _RANGES.get(self.name, (-MAX_INTEGER, MAX_INTEGER))
         if type(value) is not int or not low <= value <= high:

@@ -13,6 +13,8 @@ from zkpfl.errors import InvalidBundle, InvalidParameter
 MAX_RECIPE_BYTES = 4 << 20
 MAX_FEATURES = 1 << 16
 MAX_CLASSES = 4096
+DEFAULTS = {"learning_rate": 0.05, "clip_norm": 1.0}
+"""Of what a recipe must say, for owners who do not."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,26 @@ class Recipe:
         self._require(type(self.statistics) is bool, "statistics", "must be true or false")
         self._require(self.optimizer == "sgd" or self.momentum == 0, "momentum", "belongs to sgd only")
 
+    @classmethod
+    def from_values(
+        cls, features: tuple[str, ...], classes: tuple[str, ...], values: Mapping[str, str]
+    ) -> Recipe:
+        """Make a recipe from words of a command line: `DEFAULTS`, but for what ``values`` says.
+
+        Raises
+        ------
+        InvalidParameter
+            An unknown name, or a value of another type or out of range; names it.
+        """
+        kinds = {item.name: str(item.type) for item in fields(cls)}
+        chosen: dict[str, Any] = dict(DEFAULTS)
+        for name, text in values.items():
+            if name in ("features", "classes") or name not in kinds:
+                known = ", ".join(sorted(kinds.keys() - {"features", "classes"}))
+                raise InvalidParameter("is no value of a recipe", field=name, hint=f"known are {known}")
+            chosen[name] = _from_word(text, kinds[name], name)
+        return cls(features=features, classes=classes, **chosen)
+
     def to_json(self) -> bytes:
         """Canonical JSON of all fields."""
         return strict_json.dump(asdict(self))
@@ -139,6 +161,16 @@ class Recipe:
     def _check_choice(self, field: str, choices: tuple[str, ...]) -> None:
         value = getattr(self, field)
         self._require(isinstance(value, str) and value in choices, field, f"must be one of {choices}")
+
+
+def _from_word(text: str, kind: str, field: str) -> Any:
+    words = {"true": True, "false": False}
+    try:
+        if kind == "bool":
+            return words[text]
+        return int(text) if kind == "int" else float(text) if kind == "float" else text
+    except (ValueError, KeyError):
+        raise InvalidParameter(f"{text!r} is not of type {kind}", field=field) from None
 
 
 def _tuples(body: Mapping[str, Any]) -> dict[str, Any]:

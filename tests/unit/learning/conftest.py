@@ -3,7 +3,8 @@ import pytest
 import torch
 from torch import nn
 
-from zkpfl.learning.export import bundle_of, mlp
+from zkpfl.learning.architectures import mlp
+from zkpfl.learning.export import bundle_of
 from zkpfl.learning.recipe import Recipe
 from zkpfl.learning.records import Records
 

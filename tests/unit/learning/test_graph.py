@@ -12,7 +12,8 @@ from torch import nn
 
 from zkpfl.errors import InvalidBundle, InvalidParameter
 from zkpfl.learning import tensors
-from zkpfl.learning.export import export_graph, mlp
+from zkpfl.learning.architectures import mlp
+from zkpfl.learning.export import export_graph
 from zkpfl.learning.graph import MAX_GRAPH_BYTES, MAX_NODES, GraphModule
 
 INPUT = {"op": "input"}

@@ -7,7 +7,8 @@ import torch
 
 from zkpfl.errors import InvalidBundle, InvalidParameter
 from zkpfl.learning import tensors
-from zkpfl.learning.export import export_graph, mlp
+from zkpfl.learning.architectures import mlp
+from zkpfl.learning.export import export_graph
 from zkpfl.learning.graph import GraphModule
 from zkpfl.learning.weights import (
     assign,

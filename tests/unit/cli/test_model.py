@@ -1,0 +1,104 @@
+"""`zkpfl model`: bundles from a factory or from layers, and what they hold."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from zkpfl.cli.app import run
+from zkpfl.learning.bundle import Bundle
+
+FACTORY = """
+from torch import nn
+
+def make():
+    return nn.Sequential(nn.Linear(4, 8), nn.Tanh(), nn.Linear(8, 3))
+"""
+
+
+def result(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
+    return dict(json.loads(capsys.readouterr().out.splitlines()[-1]))
+
+
+def test_a_module_of_ones_own_becomes_a_bundle_with_its_recipe_and_test_set(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("my_factory.py").write_text(FACTORY)
+    np.savez("test.npz", features=np.zeros((5, 4)), labels=np.array([0, 1, 2, 0, 1]))
+    options = ["--set", "optimizer=adam", "--set", "local_epochs=2", "--test-set", "npz:test.npz"]
+    names = ["--features", "age,sex,pulse,weight", "--classes", "no,maybe,yes"]
+    command = ["model", "export", "my_factory:make", "--example", "4", "--out", "my.bundle"]
+    assert run([*command, *names, *options, "--json"]) == 0
+    made = result(capsys)
+    assert (made["parameters"], made["test_records"], made["optimizer"]) == (4 * 8 + 8 + 8 * 3 + 3, 5, "adam")
+    bundle = Bundle.from_bytes(Path("my.bundle").read_bytes())
+    assert bundle.recipe.features == ("age", "sex", "pulse", "weight")
+    assert bundle.recipe.classes == ("no", "maybe", "yes")
+    assert run(["model", "show", "my.bundle", "--json"]) == 0
+    assert result(capsys) == {name: value for name, value in made.items() if name != "bundle"}
+    assert run([*command, "--json"]) == 4
+    assert "exists already" in result(capsys)["error"]["message"]
+
+
+def test_layers_make_a_bundle(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for kind, options, parameters in (
+        ("mlp", ["--inputs", "13", "--hidden", "32,16", "--outputs", "2"], 1010),
+        ("mlp", ["--inputs", "13", "--outputs", "2"], 28),
+        ("cnn", ["--image", "1x28x28", "--channels", "8,16", "--outputs", "10"], 1466),
+    ):
+        out = tmp_path / f"{kind}-{parameters}.bundle"
+        assert run(["model", kind, *options, "--out", str(out), "--json"]) == 0
+        assert result(capsys)["parameters"] == parameters
+        assert Bundle.from_bytes(out.read_bytes()).recipe.learning_rate == 0.05
+
+
+def test_an_example_may_be_an_array_of_records(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    np.save(tmp_path / "records.npy", np.zeros((3, 6)))
+    command = ["model", "export", "tests.unit.cli.test_model:factory", "--out", str(tmp_path / "a"), "--json"]
+    assert run([*command, "--example", str(tmp_path / "records.npy")]) == 0
+    assert result(capsys)["inputs"] == 6
+
+
+def factory() -> object:
+    from zkpfl.learning.architectures import mlp  # noqa: PLC0415
+
+    return mlp(6, (), 2)
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        (["mlp", "--inputs", "3", "--outputs", "2", "--hidden", "4,x"], "hidden"),
+        (["mlp", "--inputs", "3", "--outputs", "2", "--activation", "step"], "activation"),
+        (["mlp", "--inputs", "3", "--outputs", "2", "--set", "speed=1"], "speed"),
+        (["mlp", "--inputs", "3", "--outputs", "2", "--set", "speed"], "set"),
+        (["mlp", "--inputs", "3", "--outputs", "2", "--set", "batch_size=0"], "batch_size"),
+        (["mlp", "--inputs", "3", "--outputs", "2", "--features", "a,b"], "features"),
+        (["mlp", "--inputs", "3", "--outputs", "2", "--classes", "a"], "classes"),
+        (["cnn", "--image", "28x28", "--outputs", "2"], "image"),
+        (["cnn", "--image", "1xax28", "--outputs", "2"], "image"),
+        (["cnn", "--image", "1x2x2", "--outputs", "2"], "channels"),
+        (["export", "no_module:make", "--example", "3"], "factory"),
+        (["export", "math:pi", "--example", "3"], "factory"),
+        (["export", "tests.unit.cli.test_model:factory", "--example", "3"], "example"),
+        (["export", "tests.unit.cli.test_model:factory", "--example", "none.npy"], "example"),
+    ],
+)
+def test_what_cannot_be_is_named_and_writes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], options: list[str], field: str
+) -> None:
+    out = tmp_path / "new.bundle"
+    assert run(["model", *options, "--out", str(out), "--json"]) == 4
+    assert result(capsys)["error"]["field"] == field
+    assert not out.exists()
+
+
+def test_what_is_no_bundle_is_not_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "x").write_bytes(b"not a bundle")
+    assert run(["model", "show", str(tmp_path / "x"), "--json"]) == 4
+    assert result(capsys)["error"]["code"] == "invalid_bundle"
