@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.unit.learning.families import INPUTS, family
 from torch import nn
 
 from zkpfl.errors import InvalidBundle, InvalidParameter
@@ -165,6 +166,14 @@ NORM = {
     "training": True, "momentum": 0.1, "eps": 1e-5, "cudnn_enabled": False,
 }  # fmt: skip
 
+LSTM = {
+    "input": X, "hx": [X, X], "params": [X, X], "has_biases": False, "num_layers": 1, "dropout": 0.0,
+    "train": True, "bidirectional": False, "batch_first": True,
+}  # fmt: skip
+CHUNK = call("aten.chunk.default", self=X, chunks=3, dim=1)
+LENGTH = call("aten.sym_size.int", self=X, dim=1)
+NOTHING = call("aten.sub.int", a={"node": 2}, b={"node": 2})
+
 BAD_GRAPHS = {
     "bad_json": (b"{", "graph"),
     "bad_utf8": (b"\xff", "graph"),
@@ -206,6 +215,33 @@ BAD_GRAPHS = {
     ),
     "bad_no_gradient": (encode(INPUT, WEIGHT, call(RELU, self=X), outputs=3), "graph.output"),
     "bad_shapes": (encode(INPUT, WEIGHT, call("aten.matmul.default", self=X, other={"node": 1})), "graph"),
+    "bad_item_index": (encode(INPUT, WEIGHT, CHUNK, call("item", of={"node": 2}, index=3)), "graph"),
+    "bad_item_negative": (
+        encode(INPUT, WEIGHT, CHUNK, call("item", of={"node": 2}, index=-1)),
+        "graph.nodes[3].args.index",
+    ),
+    "bad_item_extra": (
+        encode(INPUT, WEIGHT, CHUNK, call("item", of={"node": 2}, index=0, default=X)),
+        "graph.nodes[3].args",
+    ),
+    "bad_several_as_one": (
+        encode(INPUT, WEIGHT, CHUNK, call(RELU, self={"node": 2})),
+        "graph.nodes[3].args.self",
+    ),
+    "bad_several_as_output": (encode(INPUT, WEIGHT, CHUNK), "graph.output"),
+    "bad_division": (
+        encode(INPUT, WEIGHT, LENGTH, NOTHING, call("aten.floordiv.int", a={"node": 2}, b={"node": 3})),
+        "graph",
+    ),
+    "bad_lstm_weights": (encode(INPUT, WEIGHT, call("aten.lstm.input", **LSTM)), "graph"),
+    "bad_zeros_huge": (
+        encode(INPUT, WEIGHT, LINEAR, call("aten.zeros.default", size=[1 << 26, 1 << 26]), output=2),
+        "graph",
+    ),
+    "bad_expansion": (
+        encode(INPUT, WEIGHT, LINEAR, call("aten.expand.default", self=X, size=[1 << 26, -1, 3]), output=2),
+        "graph",
+    ),
     "bad_integer_output": (encode(INPUT, WEIGHT, call("aten.sym_size.int", self=X, dim=0)), "graph.output"),
 }
 
@@ -240,6 +276,13 @@ BAD_ARGUMENTS = {
     "bad_list_scalar": (RESHAPE, {"self": X, "shape": 1}, "shape"),
     "bad_word": ("aten.gelu.default", {"self": X, "approximate": "exec"}, "approximate"),
     "bad_bool": ("aten.dropout.default", {"input": X, "p": 0.5, "train": 1}, "train"),
+    "bad_stride_computed": (POOL, {"self": X, "kernel_size": [1, 1], "stride": [X]}, "stride"),
+    "bad_item_of_a_tensor": ("item", {"of": X, "index": 0}, "of"),
+    "bad_chunks_zero": ("aten.chunk.default", {"self": X, "chunks": 0}, "chunks"),
+    "bad_chunks_many": ("aten.chunk.default", {"self": X, "chunks": 65}, "chunks"),
+    "bad_layers": ("aten.lstm.input", {**LSTM, "num_layers": 9}, "num_layers"),
+    "bad_states": ("aten.lstm.input", {**LSTM, "hx": X}, "hx"),
+    "bad_zeros_dtype": ("aten.zeros.default", {"size": [2], "dtype": 4}, "dtype"),
     "bad_running_mean_parameter": ("aten.batch_norm.default", NORM, "running_mean"),
     "bad_running_mean_null": ("aten.batch_norm.default", {**NORM, "running_mean": None}, "running_mean"),
 }
@@ -273,23 +316,13 @@ def places(value, path=()):
             yield from places(item, (*path, key))
 
 
-@pytest.fixture(scope="module")
-def exported():
-    torch.manual_seed(0)
-    layers = [
-        nn.Unflatten(1, (1, 4, 4)),
-        nn.Conv2d(1, 2, 3),
-        nn.BatchNorm2d(2),
-        nn.MaxPool2d(2),
-        nn.Flatten(),
-    ]
-    graph, weights = export_graph(
-        nn.Sequential(*layers, nn.Dropout(0.1), nn.Linear(2, 2)), torch.zeros(2, 16)
-    )
+@pytest.fixture(scope="module", params=["cnn_batch", "lstm", "gru", "transformer"])
+def exported(request):
+    graph, weights = export_graph(family(request.param), torch.zeros(2, INPUTS))
     return json.loads(graph), weights
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_any_changed_value_is_refused_or_gives_a_model_that_runs(exported, data):
     graph, weights = copy.deepcopy(exported[0]), exported[1]
@@ -310,6 +343,15 @@ def test_memory_bomb_is_refused_without_allocating():
     graph = encode(WEIGHT, INPUT, *doubling)
     with pytest.raises(InvalidBundle):
         GraphModule(graph, WEIGHTS)
+
+
+def test_attention_whose_scores_no_result_shows_is_refused_without_allocating():
+    rows = call("aten.zeros.default", size=[1, 1, 1 << 15, 2])
+    attention = call(
+        "aten.scaled_dot_product_attention.default", query={"node": 3}, key={"node": 3}, value={"node": 3}
+    )
+    with pytest.raises(InvalidBundle, match="scores"):
+        GraphModule(encode(INPUT, WEIGHT, LINEAR, rows, attention, output=2), WEIGHTS)
 
 
 def test_large_batch_is_refused_where_records_are_compared():
