@@ -17,6 +17,7 @@ from typing import Any
 from benchmarks import (
     bench_aggregation,
     bench_commit,
+    bench_discrete_gaussian,
     bench_encode,
     bench_field,
     bench_merkle,
@@ -37,6 +38,7 @@ FIGURES: tuple[Figure, ...] = (
     *bench_share_check.FIGURES,
     *bench_aggregation.FIGURES,
     *bench_merkle.FIGURES,
+    *bench_discrete_gaussian.FIGURES,
 )
 
 

@@ -7,6 +7,7 @@
 #include "bind_bls.h"
 #include "bind_encoding.h"
 #include "bind_fold.h"
+#include "bind_inversion.h"
 #include "bind_merkle.h"
 #include "bind_points.h"
 #include "bind_scalars.h"
@@ -45,6 +46,7 @@ PYBIND11_MODULE(_core, m) {
   bind_encoding(m);
   bind_merkle(m);
   bind_fold(m);
+  bind_inversion(m);
   bind_bls(m);
   bind_eip2537(m);
 }

@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.reference import cases_commitments, cases_encoding, cases_ledger, cases_proofs
+from tests.reference import cases_commitments, cases_encoding, cases_ledger, cases_privacy, cases_proofs
 from tests.reference.material import Refused
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "v1"
@@ -19,6 +19,7 @@ OPERATIONS = (
     | cases_commitments.OPERATIONS
     | cases_proofs.OPERATIONS
     | cases_ledger.OPERATIONS
+    | cases_privacy.OPERATIONS
 )
 
 

@@ -14,6 +14,7 @@ from tests.reference import make_vectors
 from zkpfl import errors
 from zkpfl.crypto import bls, encoding, key_sharing, sharing
 from zkpfl.crypto.commitments import commit_lanes, commit_rows, packed_blindings
+from zkpfl.crypto.discrete_gaussian import sample_discrete_gaussian
 from zkpfl.crypto.generators import generators
 from zkpfl.crypto.keystream import stream
 from zkpfl.crypto.merkle import commitment_root, hash_blob, keccak256, merkle_root, share_root
@@ -64,6 +65,11 @@ def transcript(given: Given) -> Given:
 
 def key_stream(given: Given) -> Given:
     return {"stream": stream(unhex(given["key"]), int(given["number"]))(given["length"]).hex()}
+
+
+def discrete_gaussian(given: Given) -> Given:
+    samples = sample_discrete_gaussian(given["sigma"], given["count"], unhex(given["seed"]))
+    return {"samples": samples.tolist()}
 
 
 def merkle(given: Given) -> Given:
@@ -317,6 +323,7 @@ def committee_draw(given: Given) -> Given:
 OPERATIONS: dict[str, Callable[[Given], Given]] = {
     "transcript": transcript,
     "key_stream": key_stream,
+    "discrete_gaussian": discrete_gaussian,
     "merkle": merkle,
     "posts_hash": posts_hash,
     "score_commitment": score_commitment,
