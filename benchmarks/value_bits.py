@@ -131,13 +131,13 @@ def _accuracies(value_bits: int | None) -> tuple[float, float, float, float]:
 
 def _digits(seed: int, value_bits: int | None, slack: float) -> float:
     split = digits.digits(seed, DIGITS_TRAINERS)
-    bundle = digits.digits_bundle(seed, split.test)
+    bundle = digits.digits_bundle(seed, split.test, private=False)
     return _accuracy(bundle, split.trainers, digits.ROUNDS, seed, value_bits, slack)
 
 
 def _heart_disease(seed: int, value_bits: int | None, slack: float) -> float:
     trainers = [split.train for split in heart_disease.heart_disease(seed)]
-    bundle = heart_disease.heart_disease_bundle(seed)
+    bundle = heart_disease.heart_disease_bundle(seed, private=False)
     return _accuracy(bundle, trainers, heart_disease.ROUNDS, seed, value_bits, slack)
 
 

@@ -38,4 +38,4 @@ def hospitals() -> list[HospitalSplit]:
 
 @pytest.fixture(scope="session")
 def bundle() -> Bundle:
-    return heart_disease_bundle(0)
+    return heart_disease_bundle(0, private=False)

@@ -15,8 +15,9 @@ from zkpfl.errors import InvalidData
 from zkpfl.learning.bundle import Bundle
 from zkpfl.learning.evaluation import Score, evaluate
 from zkpfl.learning.records import Records
+from zkpfl.learning.scaling import scaled
 from zkpfl.learning.statistics import Standardizer, local_statistics, to_fixed
-from zkpfl.learning.training import local_seed, train_locally
+from zkpfl.learning.training import local_noise_key, local_seed, train_locally
 from zkpfl.learning.weights import Vector, flatten, server_step
 
 
@@ -67,11 +68,19 @@ def simulate(
     if bundle.recipe.statistics:
         standardizer = common_standardizer(data)
         test, *data = (Records(standardizer.apply(r.features), r.labels) for r in (test, *data))
+    test, *data = (scaled(r, bundle.recipe.feature_ranges) for r in (test, *data))
     model = bundle.model()
     weights, history = flatten(model), list[Round]()
     for number in range(1, rounds + 1):
         updates = [
-            train_locally(model, weights, records, bundle.recipe, seed=local_seed(seed, number, index))
+            train_locally(
+                model,
+                weights,
+                records,
+                bundle.recipe,
+                seed=local_seed(seed, number, index),
+                noise_key=local_noise_key(seed, number, index),
+            )
             for index, records in enumerate(data)
         ]
         weights = server_step(

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zkpfl.errors import InvalidBundle, InvalidData
+from zkpfl.errors import InvalidBundle, InvalidData, InvalidParameter
 from zkpfl.learning import tensors
 from zkpfl.learning.graph import MAX_GRAPH_BYTES, GraphModule
+from zkpfl.learning.private_training import require_separable
 from zkpfl.learning.recipe import MAX_RECIPE_BYTES, Recipe
 from zkpfl.learning.records import Records
 from zkpfl.learning.weights import dimension
@@ -65,8 +66,20 @@ class Bundle:
         if dimension(model) > tensors.MAX_ELEMENTS:
             raise InvalidBundle(f"has more than {tensors.MAX_ELEMENTS} weights", field="weights")
         model.require_batch(self.recipe.batch_size)
+        if self.recipe.privacy is not None:
+            require_separable(model)
+            self._check_noise(model)
         if self.test_set is not None:
             _check_records(self.test_set.features, self.test_set.labels, self.recipe)
+
+    def _check_noise(self, model: GraphModule) -> None:
+        """The noise must fit the lattice of a model of this size."""
+        assert self.recipe.privacy is not None  # noqa: S101  (asked for only then)
+        try:
+            self.recipe.privacy.lattice(sum(parameter.numel() for parameter in model.parameters()))
+        except InvalidParameter as error:
+            field = f"recipe.privacy.{error.field}"
+            raise InvalidBundle(error.message, field=field, hint=error.hint) from error
 
     @property
     def test_records(self) -> int:

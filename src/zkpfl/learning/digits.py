@@ -13,12 +13,17 @@ from zkpfl.learning.bundle import Bundle
 from zkpfl.learning.export import bundle_of
 from zkpfl.learning.recipe import Recipe
 from zkpfl.learning.records import Records, stratified_split
+from zkpfl.privacy.record_level import RecordPrivacy
 
 FEATURES = tuple(f"pixel_{row}_{column}" for row in range(8) for column in range(8))
 CLASSES = tuple(str(digit) for digit in range(10))
 TRAIN_FRACTION = 0.8
 ROUNDS = 15
 TARGET_ACCURACY = 0.94
+PRIVATE_ROUNDS = 10
+PRIVATE_TARGET_ACCURACY = 0.90
+EPSILON, DELTA = 5.0, 1e-3
+"""Budget of an image if nobody asks for another."""
 _DRAWS = 100
 
 
@@ -74,15 +79,54 @@ def digits(seed: int, trainers: int, *, partition: str = "iid", alpha: float = 0
 
 
 def digits_recipe() -> Recipe:
-    """Recipe that the demo uses for the digits."""
+    """Recipe without privacy."""
     return Recipe(
         features=FEATURES, classes=CLASSES, clip_norm=2.0, learning_rate=0.2, local_epochs=4, batch_size=16
     )
 
 
-def digits_bundle(seed: int, test: Records) -> Bundle:
-    """Model, recipe and the common test set for the run's seed."""
-    return bundle_of(mlp(len(FEATURES), (32,), len(CLASSES), seed=seed), digits_recipe(), test)
+def private_digits_recipe(epsilon: float, delta: float, rounds: int) -> Recipe:
+    """Recipe that keeps each image private: softmax regression, two steps a round.
+
+    A step takes every record of a holder of up to 180 images, and 180 expected ones of a larger.
+    """
+    privacy = RecordPrivacy.planned(
+        rounds=rounds,
+        epsilon=epsilon,
+        delta=delta,
+        max_grad_norm=1.0,
+        batch=180,
+        local_steps=2,
+        least_records=180,
+    )
+    ranges = ((0, 1),) * len(FEATURES)
+    return Recipe(FEATURES, CLASSES, clip_norm=8.0, learning_rate=3.0, feature_ranges=ranges, privacy=privacy)
+
+
+def digits_bundle(
+    seed: int,
+    test: Records,
+    *,
+    private: bool = True,
+    epsilon: float = EPSILON,
+    delta: float = DELTA,
+    rounds: int = PRIVATE_ROUNDS,
+) -> Bundle:
+    """Model, recipe and the common test set for the run's seed.
+
+    Parameters
+    ----------
+    seed
+        Of the run.
+    test
+        The common test set.
+    private
+        Whether images are trained on privately; then with the noise that keeps ``rounds`` rounds within
+        ``epsilon`` at ``delta``.
+    """
+    hidden: tuple[int, ...] = () if private else (32,)
+    recipe = private_digits_recipe(epsilon, delta, rounds) if private else digits_recipe()
+    return bundle_of(mlp(len(FEATURES), hidden, len(CLASSES), seed=seed), recipe, test)
 
 
 def _dirichlet(

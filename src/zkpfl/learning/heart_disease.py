@@ -13,6 +13,7 @@ from zkpfl.learning.bundle import Bundle
 from zkpfl.learning.export import bundle_of
 from zkpfl.learning.recipe import Recipe
 from zkpfl.learning.records import Records, stratified_split
+from zkpfl.privacy.record_level import RecordPrivacy
 
 HOSPITALS = ("cleveland", "hungary", "switzerland", "va_long_beach")
 FEATURES = (
@@ -23,6 +24,15 @@ CLASSES = ("healthy", "disease")
 TRAIN_FRACTION = 0.66
 ROUNDS = 12
 TARGET_ACCURACY = 0.80
+FEATURE_RANGES = (
+    (20, 90), (0, 1), (0, 1), (0, 1), (0, 1), (80, 200), (100, 400), (0, 1), (0, 1), (0, 1),
+    (60, 200), (0, 1), (-2, 6),
+)  # fmt: skip
+"""What cardiologists expect, not what these records hold: private training looks at no statistic of them."""
+
+PRIVATE_ROUNDS = 10
+EPSILON, DELTA = 5.0, 1e-3
+"""Budget of a patient if nobody asks for another."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +72,7 @@ def pooled_test(splits: list[HospitalSplit]) -> Records:
 
 
 def heart_disease_recipe() -> Recipe:
-    """Recipe that the demo uses."""
+    """Recipe without privacy: a small network on standardised features."""
     return Recipe(
         features=FEATURES,
         classes=CLASSES,
@@ -74,10 +84,46 @@ def heart_disease_recipe() -> Recipe:
     )
 
 
-def heart_disease_bundle(seed: int) -> Bundle:
-    """Model, recipe and pooled test set for the run's seed."""
-    module = mlp(len(FEATURES), (16,), len(CLASSES), seed=seed)
-    return bundle_of(module, heart_disease_recipe(), pooled_test(heart_disease(seed)))
+def private_heart_disease_recipe(epsilon: float, delta: float, rounds: int) -> Recipe:
+    """Recipe that keeps each patient's record private: logistic regression, four steps a round.
+
+    A step takes every record of a hospital with up to 200 patients, and 200 expected ones of a larger.
+    """
+    privacy = RecordPrivacy.planned(
+        rounds=rounds,
+        epsilon=epsilon,
+        delta=delta,
+        max_grad_norm=1.0,
+        batch=200,
+        local_steps=4,
+        least_records=200,
+    )
+    ranges = FEATURE_RANGES
+    return Recipe(FEATURES, CLASSES, clip_norm=4.0, learning_rate=3.0, feature_ranges=ranges, privacy=privacy)
+
+
+def heart_disease_bundle(
+    seed: int,
+    *,
+    private: bool = True,
+    epsilon: float = EPSILON,
+    delta: float = DELTA,
+    rounds: int = PRIVATE_ROUNDS,
+) -> Bundle:
+    """Model, recipe and pooled test set for the run's seed.
+
+    Parameters
+    ----------
+    seed
+        Of the run.
+    private
+        Whether records are trained on privately; then with the noise that keeps ``rounds`` rounds within
+        ``epsilon`` at ``delta``.
+    """
+    hidden: tuple[int, ...] = () if private else (16,)
+    recipe = private_heart_disease_recipe(epsilon, delta, rounds) if private else heart_disease_recipe()
+    module = mlp(len(FEATURES), hidden, len(CLASSES), seed=seed)
+    return bundle_of(module, recipe, pooled_test(heart_disease(seed)))
 
 
 def _read() -> tuple[np.ndarray[tuple[int], np.dtype[np.str_]], Records]:

@@ -9,12 +9,15 @@ from typing import Any, Literal
 
 from zkpfl import strict_json
 from zkpfl.errors import InvalidBundle, InvalidParameter
+from zkpfl.learning.scaling import Ranges
+from zkpfl.privacy.record_level import RecordPrivacy
 
 MAX_RECIPE_BYTES = 4 << 20
 MAX_FEATURES = 1 << 16
 MAX_CLASSES = 4096
 DEFAULTS = {"learning_rate": 0.05, "clip_norm": 1.0}
 """Of what a recipe must say, for owners who do not."""
+MAX_RANGE = 1e12
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,12 @@ class Recipe:
         b, bits of one encoded coordinate, 8 to 16 (docs/spec.md §3).
     statistics
         Whether a first secure-sum round computes the common statistics that standardise the features.
+    feature_ranges
+        ``(low, high)`` of each feature, known without looking at data, by which features are scaled to
+        [−1, 1] instead; None without.
+    privacy
+        Noise and budget of private training, whose steps take the place of ``local_epochs`` and
+        ``batch_size``; None without. It excludes ``statistics``, a release that nobody would charge.
     task, loss
         ``classification`` with ``cross_entropy``.
 
@@ -68,6 +77,8 @@ class Recipe:
     server_learning_rate: float = 1.0
     value_bits: int = 12
     statistics: bool = False
+    feature_ranges: Ranges | None = None
+    privacy: RecordPrivacy | None = None
     task: Literal["classification"] = "classification"
     loss: Literal["cross_entropy"] = "cross_entropy"
 
@@ -87,6 +98,8 @@ class Recipe:
         self._check_choice("loss", ("cross_entropy",))
         self._require(type(self.statistics) is bool, "statistics", "must be true or false")
         self._require(self.optimizer == "sgd" or self.momentum == 0, "momentum", "belongs to sgd only")
+        self._check_ranges()
+        self._check_privacy()
 
     @classmethod
     def from_values(
@@ -126,6 +139,8 @@ class Recipe:
             body, {item.name for item in fields(cls)}, field="recipe", error=InvalidBundle
         )
         try:
+            if body["privacy"] is not None:
+                body["privacy"] = RecordPrivacy.from_dict(body["privacy"])
             recipe = cls(**_tuples(body))
         except InvalidParameter as error:
             raise InvalidBundle(error.message, field=f"recipe.{error.field}") from error
@@ -145,6 +160,25 @@ class Recipe:
             valid = isinstance(name, str) and 1 <= len(name) <= 128 and name.isprintable()
             self._require(valid, field, "every name must be 1 to 128 printable characters")
         self._require(len(set(names)) == len(names), field, "every name must be unique")
+
+    def _check_ranges(self) -> None:
+        ranges = self.feature_ranges
+        if ranges is None:
+            return
+        field, text = "feature_ranges", "must be a pair of numbers, low below high, for each feature"
+        self._require(isinstance(ranges, tuple) and len(ranges) == len(self.features), field, text)
+        for pair in ranges:
+            numbers = isinstance(pair, tuple) and all(type(end) in (int, float) for end in pair)
+            self._require(numbers and len(pair) == 2, field, text)
+            self._require(-MAX_RANGE <= pair[0] < pair[1] <= MAX_RANGE, field, text)
+        self._require(not self.statistics, field, "takes the place of statistics: only one of them")
+        object.__setattr__(self, field, tuple((float(low), float(high)) for low, high in ranges))
+
+    def _check_privacy(self) -> None:
+        kind = self.privacy is None or isinstance(self.privacy, RecordPrivacy)
+        self._require(kind, "privacy", "must be a RecordPrivacy or nothing")
+        hint = "statistics of private data are not charged: state feature_ranges instead"
+        self._require(self.privacy is None or not self.statistics, "statistics", hint)
 
     def _check_number(self, field: str, low: float, high: float, *, above: bool = False) -> None:
         value = getattr(self, field)
@@ -174,4 +208,8 @@ def _from_word(text: str, kind: str, field: str) -> Any:
 
 
 def _tuples(body: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in body.items()}
+    return {name: _tuple(value) for name, value in body.items()}
+
+
+def _tuple(value: Any) -> Any:
+    return tuple(_tuple(item) for item in value) if isinstance(value, list) else value

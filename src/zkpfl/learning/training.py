@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -11,8 +12,11 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from zkpfl.crypto.keystream import KEY_BYTES
+from zkpfl.crypto.merkle import keccak256
 from zkpfl.errors import InvalidParameter, InvalidUpdate
 from zkpfl.learning.graph import GraphModule
+from zkpfl.learning.private_training import take_private_steps
 from zkpfl.learning.recipe import Recipe
 from zkpfl.learning.records import Records
 from zkpfl.learning.weights import Vector, assign, flatten
@@ -27,6 +31,11 @@ def local_seed(seed: int, round_number: int, trainer: int) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
 
 
+def local_noise_key(seed: int, round_number: int, trainer: int) -> bytes:
+    """Noise key of a reproducible run; whoever knows the run's seed knows the noise (docs/spec.md §8.1)."""
+    return keccak256(f"ZKPFL-V1-RECORD-NOISE {seed} {round_number} {trainer}".encode())
+
+
 def train_locally(
     model: GraphModule,
     global_weights: Vector,
@@ -34,12 +43,14 @@ def train_locally(
     recipe: Recipe,
     *,
     seed: int,
+    noise_key: bytes | None = None,
     device: str = "cpu",
     threads: int = 1,
 ) -> Vector:
     """Train from the global weights and return ``Δ = w_local − w_global``, not yet clipped.
 
-    The same arguments give the same update on the same machine.
+    The same arguments give the same update on the same machine, if a noise key is among them. With
+    ``recipe.privacy`` this is DP-SGD (docs/spec.md §8.1).
 
     Parameters
     ----------
@@ -53,6 +64,8 @@ def train_locally(
         Optimizer, epochs and batch size.
     seed
         63 bits; see :func:`local_seed`.
+    noise_key
+        32 bytes, secret: what private training samples and adds; None draws them from the operating system.
     device
         ``cpu`` or ``cuda``.
     threads
@@ -76,7 +89,12 @@ def train_locally(
     records = Records.checked(records.features, records.labels, inputs=model.inputs, classes=model.outputs)
     with _reproducible(seed, threads, target):
         assign(model.to(target), global_weights)
-        _optimize(model, records, recipe, seed, target)
+        if recipe.privacy is None:
+            _optimize(model, records, recipe, seed, target)
+        else:
+            key = secrets.token_bytes(KEY_BYTES) if noise_key is None else noise_key
+            optimizer = _optimizer(model, recipe)
+            take_private_steps(model, optimizer, records, recipe.privacy, key, target)
     update = flatten(model.cpu()) - global_weights
     if not torch.from_numpy(update).isfinite().all():
         raise _diverged("update")

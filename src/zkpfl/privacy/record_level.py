@@ -114,7 +114,10 @@ class RecordPrivacy:
         names = {item.name for item in fields(cls)}
         if not isinstance(value, dict) or value.keys() != names:
             raise _invalid(field, f"must be an object with the keys {sorted(names)}")
-        return cls(**value)
+        try:
+            return cls(**value)
+        except InvalidParameter as error:
+            raise _invalid(f"{field}.{error.field}", error.message) from error
 
     def to_dict(self) -> dict[str, float | int]:
         """All fields by name, as in recipes and job manifests."""

@@ -22,6 +22,7 @@ from zkpfl.errors import (
 from zkpfl.learning.bundle import MAX_BUNDLE_BYTES, Bundle
 from zkpfl.learning.evaluation import Score, evaluate
 from zkpfl.learning.records import Records
+from zkpfl.learning.scaling import scaled
 from zkpfl.learning.slices import MAX_SLICE_BYTES, open_slice
 from zkpfl.learning.statistics import Standardizer
 from zkpfl.learning.weights import Vector, checkpoint_bytes, checkpoint_hash, flatten, server_step
@@ -129,9 +130,9 @@ class Member:
         return self.standardizer.describe(self.bundle.recipe.features)
 
     def standardized(self, records: Records) -> Records:
-        """Records standardised by the common statistics, if the recipe asks for it."""
+        """Records standardised by the common statistics or public ranges, if the recipe asks for it."""
         if self.standardizer is None:
-            return records
+            return scaled(records, self.bundle.recipe.feature_ranges)
         return Records(self.standardizer.apply(records.features), records.labels)
 
     def _apply(self, job: Job, number: int, round_: Round) -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from zkpfl.errors import InvalidData, InvalidParameter
 from zkpfl.learning.averaging import simulate
-from zkpfl.learning.digits import ROUNDS, digits, digits_bundle
+from zkpfl.learning.digits import PRIVATE_ROUNDS, ROUNDS, digits, digits_bundle
 
 
 @pytest.mark.parametrize("partition", ["iid", "dirichlet"])
@@ -61,5 +61,13 @@ def test_missing_scikit_learn_is_told(monkeypatch):
 
 def test_plain_averaging_of_eight_trainers_learns_the_digits():
     split = digits(0, 8)
-    history = simulate(digits_bundle(0, split.test), split.trainers, rounds=ROUNDS, seed=0)
+    history = simulate(digits_bundle(0, split.test, private=False), split.trainers, rounds=ROUNDS, seed=0)
     assert history[-1].score.accuracy >= 0.94
+
+
+def test_private_averaging_of_eight_trainers_learns_the_digits():
+    split = digits(0, 8)
+    bundle = digits_bundle(0, split.test)
+    assert bundle.recipe.privacy.within(PRIVATE_ROUNDS)
+    history = simulate(bundle, split.trainers, rounds=PRIVATE_ROUNDS, seed=0)
+    assert history[-1].score.accuracy >= 0.88

@@ -1,15 +1,20 @@
+from dataclasses import replace
+
 import numpy as np
 
 from zkpfl.learning.averaging import common_standardizer, simulate
 from zkpfl.learning.heart_disease import (
+    FEATURE_RANGES,
     FEATURES,
     HOSPITALS,
+    PRIVATE_ROUNDS,
     ROUNDS,
     TARGET_ACCURACY,
     heart_disease,
     heart_disease_bundle,
     pooled_test,
 )
+from zkpfl.learning.scaling import scale_features
 
 SIZES = {"cleveland": 303, "hungary": 261, "switzerland": 46, "va_long_beach": 130}
 
@@ -64,7 +69,9 @@ def test_common_statistics_standardise_the_pooled_training_records():
 
 def final_accuracy(seed):
     trainers = [split.train for split in heart_disease(seed)]
-    history = simulate(heart_disease_bundle(seed), trainers, rounds=ROUNDS, seed=seed, target=TARGET_ACCURACY)
+    history = simulate(
+        heart_disease_bundle(seed, private=False), trainers, rounds=ROUNDS, seed=seed, target=TARGET_ACCURACY
+    )
     return history[-1].score.accuracy
 
 
@@ -73,3 +80,23 @@ def test_plain_averaging_reaches_the_accuracy_asked_for():
     assert final_accuracies[0] >= TARGET_ACCURACY
     assert min(final_accuracies) >= 0.77
     assert np.mean(final_accuracies) >= 0.79
+
+
+def test_private_averaging_is_within_budget_and_still_useful():
+    bundle = heart_disease_bundle(0)
+    assert bundle.recipe.privacy.within(PRIVATE_ROUNDS)
+    assert not bundle.recipe.privacy.within(PRIVATE_ROUNDS + 2)
+    accuracies = []
+    for seed in range(3):
+        trainers = [split.train for split in heart_disease(seed)]
+        own = replace(bundle, test_set=pooled_test(heart_disease(seed)))
+        accuracies.append(simulate(own, trainers, rounds=PRIVATE_ROUNDS, seed=seed)[-1].score.accuracy)
+    assert np.mean(accuracies) >= 0.77
+
+
+def test_public_ranges_fit_what_was_measured():
+    features = np.concatenate([split.train.features for split in heart_disease(0)])
+    assert np.abs(scale_features(features, FEATURE_RANGES)).max() == 1
+    low, high = np.array(FEATURE_RANGES).T
+    outside = (features != 0) & ((features < low) | (features > high))  # 0 stands for what was not measured
+    assert outside.any(axis=1).mean() < 0.05

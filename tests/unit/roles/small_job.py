@@ -76,7 +76,7 @@ class SmallJob:
         self.nodes = [self._register_node(self._party(with_bls=True)) for _ in range(NODES)]
         self.trainers = [self._register_trainer(self._party()) for _ in range(TRAINERS)]
         self.hospitals = [hospital.train for hospital in heart_disease(0)[:TRAINERS]]
-        self.bundle = heart_disease_bundle(0)
+        self.bundle = heart_disease_bundle(0, private=False)
         self.owner = self._party()
         self.job_id = self._submit_job(rounds)
         self._draw()
