@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from zkpfl.roles.identity import Identity
 from zkpfl.roles.job_key import new_job_key
 from zkpfl.roles.journal import SqliteReleaseJournal
 from zkpfl.roles.model_owner import JobOrder, JobResult, ModelOwnerRole
+from zkpfl.roles.policy import JoinPolicy
 from zkpfl.roles.trainer import TrainerRole, TrainerSettings
 from zkpfl.roles.zk_node import ZkNodeRole
 from zkpfl.rpc.server import RunningServer, serve
@@ -162,7 +164,7 @@ class LiveNetwork:
         identity = self._funded(Identity.generate(with_bls=False))
 
         def run(thread: RoleThread) -> Job:
-            settings = TrainerSettings(stake=STAKE, seed=seed)
+            settings = TrainerSettings(stake=STAKE, seed=seed, policy=JoinPolicy(most_epsilon=math.inf))
             client = self.client(identity)
             load = lambda _recipe: records  # noqa: E731
             role = TrainerRole(client, self.store, identity, load, job_id, settings, thread.recorder)

@@ -130,7 +130,7 @@ def test_from_keys_to_a_deployed_network(
     assert succeed("job", "list", "--network", str(network)) == {"jobs": []}
     assert run(["job", "status", "1", "--network", str(network)]) == 4
     assert "there is no job 1" in capsys.readouterr().err
-    options = ["--model", "heart", "--job-key", str(tmp_path / "job.key")]
+    options = ["--model", "heart", "--no-privacy", "--job-key", str(tmp_path / "job.key")]
     assert run(["job", "submit", "--network", str(network), "--identity", str(keys), *options]) == 4
     assert "3 zk-nodes are asked for, 0 are registered" in capsys.readouterr().err
     assert not (tmp_path / "job.key").exists()

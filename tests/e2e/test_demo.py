@@ -42,6 +42,11 @@ def run_demo(folder: Path, *arguments: str, killed: dict[str, str] | None = None
     return result
 
 
+def run_open_demo(folder: Path, *arguments: str, killed: dict[str, str] | None = None) -> dict[str, Any]:
+    """Without privacy: what the model then is does not hang on noise."""
+    return run_demo(folder, "--no-privacy", *arguments, killed=killed)
+
+
 def pid_of(key_file: Path) -> int:
     """The process that was started with a key file."""
     for entry in Path("/proc").iterdir():
@@ -57,7 +62,7 @@ def pid_of(key_file: Path) -> int:
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    return run_demo(tmp_path_factory.mktemp("demo") / "data")
+    return run_demo(tmp_path_factory.mktemp("demo") / "data", "--no-privacy")
 
 
 def test_demo_reaches_its_target_and_everything_was_checked(undisturbed: dict[str, Any]) -> None:
@@ -73,7 +78,9 @@ def test_demo_reaches_its_target_and_everything_was_checked(undisturbed: dict[st
 
 
 def test_accuracy_on_average_over_five_seeds(undisturbed: dict[str, Any], tmp_path: Path) -> None:
-    results = [undisturbed] + [run_demo(tmp_path / str(seed), "--seed", str(seed)) for seed in range(1, 5)]
+    results = [undisturbed] + [
+        run_open_demo(tmp_path / str(seed), "--seed", str(seed)) for seed in range(1, 5)
+    ]
     for result in results:
         assert result["verified"] is True
         assert abs(result["model_accuracy"] - result["baseline_accuracy"]) <= 0.01
@@ -81,14 +88,25 @@ def test_accuracy_on_average_over_five_seeds(undisturbed: dict[str, Any], tmp_pa
 
 
 def test_digits_of_eight_trainers(tmp_path: Path) -> None:
-    result = run_demo(tmp_path / "data", "--data", "digits", "--trainers", "8")
+    result = run_open_demo(tmp_path / "data", "--data", "digits", "--trainers", "8")
     assert result["verified"] is True
     assert result["accuracy"] >= 0.93
     assert len(result["rewards"]) == 8
 
 
+def test_a_private_demo_stays_within_its_budget(tmp_path: Path) -> None:
+    result = run_demo(tmp_path / "data", "--epsilon", "5", "--target", "0.95", "--rounds", "4")
+    assert result["status"] == "done"
+    assert result["verified"] is True
+    assert result["rounds"] == 4
+    assert 4.5 < result["epsilon"] <= result["epsilon_budget"] == 5.0
+    assert result["delta"] == 1e-3
+    assert result["model_accuracy"] >= 0.7
+    assert abs(result["model_accuracy"] - result["baseline_accuracy"]) <= 0.05
+
+
 def test_killing_a_node_changes_nothing_in_the_model(undisturbed: dict[str, Any], tmp_path: Path) -> None:
-    result = run_demo(tmp_path / "data", killed={"submitted 2": "node-2.json"})
+    result = run_open_demo(tmp_path / "data", killed={"submitted 2": "node-2.json"})
     assert result["status"] == "done"
     assert result["verified"] is True
     assert result["conserved"] is True
@@ -96,7 +114,7 @@ def test_killing_a_node_changes_nothing_in_the_model(undisturbed: dict[str, Any]
 
 
 def test_killing_a_trainer_leaves_a_job_that_completes(tmp_path: Path) -> None:
-    result = run_demo(tmp_path / "data", "--rounds", "2", killed={"scored 2": "hungary.json"})
+    result = run_open_demo(tmp_path / "data", "--rounds", "2", killed={"scored 2": "hungary.json"})
     assert result["status"] == "done"
     assert result["rounds"] == 2
     assert result["verified"] is True

@@ -9,7 +9,20 @@ import typer
 from typer.main import get_command
 
 from zkpfl import __version__
-from zkpfl.cli import demo, dispute, exit_codes, explain, job, keys, ledger, model, node, trainer, verify
+from zkpfl.cli import (
+    demo,
+    dispute,
+    exit_codes,
+    explain,
+    job,
+    keys,
+    ledger,
+    model,
+    node,
+    privacy,
+    trainer,
+    verify,
+)
 from zkpfl.cli.failures import show_error
 from zkpfl.cli.lifeline import Interrupted, interruptible
 from zkpfl.errors import JobFailed
@@ -27,6 +40,7 @@ app.add_typer(trainer.app, name="trainer")
 app.add_typer(model.app, name="model")
 app.add_typer(job.app, name="job")
 app.add_typer(dispute.app, name="dispute")
+app.add_typer(privacy.app, name="privacy")
 app.command("verify")(verify.verify)
 app.command("explain")(explain.explain)
 app.command("demo")(demo.demo)

@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from zkpfl.cli.lifeline import stop_on_signals
-from zkpfl.cli.options import IdentityFile, JobKeyFile, Json, NetworkFile, WaitSeconds
+from zkpfl.cli.options import (
+    Delta,
+    Epsilon,
+    IdentityFile,
+    JobKeyFile,
+    Json,
+    NetworkFile,
+    Privacy,
+    WaitSeconds,
+)
 from zkpfl.cli.output import Output
 from zkpfl.errors import InvalidParameter, JobFailed
 
@@ -77,6 +86,9 @@ def submit(
     deadline: Annotated[
         int, typer.Option(min=1, metavar="SECONDS", help="From now until the job fails.")
     ] = 86400,
+    epsilon: Epsilon = None,
+    delta: Delta = None,
+    privacy: Privacy = True,
     seed: Annotated[int, typer.Option(min=0, help="Of the built-in models' weights and test set.")] = 0,
     follow: Annotated[bool, typer.Option("--follow", help="Stay and wait for the end.")] = False,
     out: ModelFile = None,
@@ -85,10 +97,11 @@ def submit(
 ) -> None:
     """Seal a model, pay the fee, open a job and hand its keys to the committee: then it needs no owner."""
     from zkpfl.cli.ordering import OrderOptions, submit_job
+    from zkpfl.cli.sources import PrivacyOptions
 
     options = OrderOptions(
         fee, rounds, target, baseline, threshold, quorum, max_trainers, phases, deadline,
-        nodes, slices, coin,
+        nodes, slices, coin, PrivacyOptions(privacy, epsilon, delta),
     )  # fmt: skip
     _require_new(out)
     stop, output = stop_on_signals(), Output(json)
@@ -128,15 +141,21 @@ def list_jobs(network: NetworkFile, json: Json = False) -> None:
 @app.command("status")
 def status(job: JobNumber, network: NetworkFile, json: Json = False) -> None:
     """Show where a job is: its rounds so far, and who is paid what."""
-    from zkpfl.cli.jobs import existing_job, has_ended, job_result, rounds_of, summarize
+    from zkpfl.cli.jobs import existing_job, has_ended, job_result, rounds_of, spent_after, summarize
     from zkpfl.cli.payouts import payouts
     from zkpfl.cli.tables import payouts_table
+    from zkpfl.roles.job_reader import JobReader
     from zkpfl.roles.network import Network
 
-    ledger = Network.load(network).connect(None)
-    record = existing_job(ledger, job)
-    rounds = [summarize(record, round_) for round_ in rounds_of(ledger, record) if has_ended(round_)]
-    fields, paid = job_result(ledger, record), payouts(ledger, record)
+    where = Network.load(network)
+    ledger = where.connect(None)
+    record, reader = existing_job(ledger, job), JobReader(ledger, where.open_store(), job)
+    rounds = [
+        summarize(record, round_, spent=spent_after(reader, round_.number))
+        for round_ in rounds_of(ledger, record)
+        if has_ended(round_)
+    ]
+    fields, paid = job_result(ledger, record, reader), payouts(ledger, record)
     output = Output(json)
     for summary in rounds:
         output.event(summary.to_dict(job)) if json else output.text(summary.to_line())
@@ -164,6 +183,7 @@ def result(
     from zkpfl.cli.replay import replay
     from zkpfl.learning.weights import checkpoint_bytes
     from zkpfl.roles.job_key import load_job_key
+    from zkpfl.roles.job_reader import JobReader
     from zkpfl.roles.network import Network
 
     _require_new(out)
@@ -172,10 +192,12 @@ def result(
     record = existing_job(ledger, job)
     if out is not None and record.checkpoint is None:
         raise JobFailed(f"job {job} has no model yet", hint="its first training round has not been scored")
-    member = replay(ledger, where.open_store(), record, key, output)
+    store = where.open_store()
+    member = replay(ledger, store, record, key, output)
     if out is not None:
         out.write_bytes(checkpoint_bytes(member.model, member.weights))
-    result = {**job_result(ledger, record), "statistics": member.statistics}
+    reader = JobReader(ledger, store, job)
+    result = {**job_result(ledger, record, reader), "statistics": member.statistics}
     output.result({**result, "model": str(out) if out else None})
 
 
@@ -226,19 +248,22 @@ def _follow(
     from zkpfl.cli.jobs import existing_job, job_result, require_success
     from zkpfl.roles.identity import Identity
     from zkpfl.roles.job_key import load_job_key
+    from zkpfl.roles.job_reader import JobReader
     from zkpfl.roles.model_owner import ModelOwnerRole
     from zkpfl.roles.network import Network
 
     where, keys, key = Network.load(network), Identity.load(identity), load_job_key(job_key)
     ledger = where.connect(keys.account, stop)
     existing_job(ledger, job)
-    ended = ModelOwnerRole(ledger, where.open_store(), keys, output).follow(job, key, stop)
+    store = where.open_store()
+    ended = ModelOwnerRole(ledger, store, keys, output).follow(job, key, stop)
     if out is not None and ended.checkpoint is not None:
         out.write_bytes(ended.checkpoint)
     require_success(ended.job)
     if ended.error is not None:
         raise ended.error
-    result = {**job_result(ledger, ended.job), "statistics": ended.statistics}
+    reader = JobReader(ledger, store, job)
+    result = {**job_result(ledger, ended.job, reader), "statistics": ended.statistics}
     output.result({**result, "model": str(out) if out else None})
 
 

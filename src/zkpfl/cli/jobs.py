@@ -11,8 +11,26 @@ from typing import Any
 from zkpfl.cli.addresses import format_address
 from zkpfl.errors import DeadlineExceeded, InvalidParameter, JobFailed
 from zkpfl.ledger.client import Job, JobStatus, LedgerClient, Phase, Round, RoundKind
+from zkpfl.roles.job_reader import JobReader
 
 POLL_S = 0.2
+
+
+@dataclass(frozen=True)
+class Spent:
+    """Privacy that a record has spent, of which budget; None in a job without privacy."""
+
+    epsilon: float | None = None
+    delta: float | None = None
+    budget: float | None = None
+
+
+def spent_after(reader: JobReader, number: int) -> Spent:
+    """What a job's rounds up to this one have cost a record, by its manifest (docs/spec.md §8.1)."""
+    privacy = reader.manifest.privacy
+    if privacy is None:
+        return Spent()
+    return Spent(reader.epsilon_after(number), privacy.delta, privacy.epsilon)
 
 
 @dataclass(frozen=True)
@@ -37,6 +55,8 @@ class RoundSummary:
         How long the round took.
     bytes
         Uploaded by the trainers; None where unknown.
+    epsilon, delta
+        Privacy that a record has spent so far; None in a job without privacy.
     """
 
     round: int
@@ -48,6 +68,8 @@ class RoundSummary:
     accuracy: float | None = None
     seconds: float | None = None
     bytes: int | None = None
+    epsilon: float | None = None
+    delta: float | None = None
 
     def to_dict(self, job: int) -> dict[str, Any]:
         """One flat object, for JSON lines."""
@@ -66,6 +88,8 @@ class RoundSummary:
             parts.append(f"{self.seconds:5.1f} s")
         if self.bytes is not None:
             parts.append(f"{self.bytes / 1000:9.1f} kB")
+        if self.epsilon is not None:
+            parts.append(f"ε {self.epsilon:.3f} at δ {self.delta:g}")
         return "  ".join(parts).rstrip()
 
 
@@ -76,6 +100,7 @@ def summarize(
     verified: bool | None = None,
     seconds: float | None = None,
     size_bytes: int | None = None,
+    spent: Spent = Spent(),
 ) -> RoundSummary:
     """Summary of an ended round."""
     return RoundSummary(
@@ -88,6 +113,8 @@ def summarize(
         accuracy=None if round_.accuracy is None else round_.accuracy / 1e6,
         seconds=seconds,
         bytes=size_bytes,
+        epsilon=spent.epsilon,
+        delta=spent.delta,
     )
 
 
@@ -112,9 +139,10 @@ def last_accuracy(rounds: list[Round]) -> float | None:
     return scored[-1] / 1e6 if scored else None
 
 
-def job_result(ledger: LedgerClient, job: Job) -> dict[str, Any]:
-    """What the ledger says about a job, as flat JSON values."""
+def job_result(ledger: LedgerClient, job: Job, reader: JobReader | None = None) -> dict[str, Any]:
+    """What the ledger says about a job, as flat JSON values; with a reader, the privacy that it has spent."""
     rounds = rounds_of(ledger, job)
+    spent = Spent() if reader is None else spent_after(reader, job.current_round)
     return {
         "job": job.id,
         "status": job.status.name.lower(),
@@ -128,6 +156,9 @@ def job_result(ledger: LedgerClient, job: Job) -> dict[str, Any]:
         "committee": len(job.committee),
         "threshold": job.terms.threshold,
         "checkpoint": job.checkpoint.hex() if job.checkpoint else None,
+        "epsilon": spent.epsilon,
+        "delta": spent.delta,
+        "epsilon_budget": spent.budget,
     }
 
 

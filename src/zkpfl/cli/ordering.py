@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from zkpfl.cli.decimals import parse_mpc, parse_ppm
 from zkpfl.cli.jobs import wait_until
 from zkpfl.cli.output import Output
-from zkpfl.cli.sources import ModelSource, model_source
+from zkpfl.cli.sources import ModelSource, PrivacyOptions, model_source
 from zkpfl.errors import InvalidParameter
 from zkpfl.ledger.records import Durations
 from zkpfl.roles.identity import Identity
@@ -46,6 +46,8 @@ class OrderOptions:
         Into how many slices the test set is split; None for as many as say something.
     coin
         Number of the listed coin in which the fee is paid.
+    privacy
+        Budget of a record.
     """
 
     fee: str
@@ -60,6 +62,7 @@ class OrderOptions:
     nodes: int
     slices: int | None
     coin: int
+    privacy: PrivacyOptions = field(default_factory=PrivacyOptions)
 
 
 def order_of(options: OrderOptions, model: ModelSource) -> JobOrder:
@@ -134,7 +137,7 @@ def submit_job(
     output: Output,
 ) -> int:
     """Submit a job and return its number; the job's key is on disk before anything is sealed under it."""
-    source = model_source(model, seed)
+    source = model_source(model, seed, options.privacy, options.rounds)
     order = order_of(options, source)
     where, keys = Network.load(network), Identity.load(identity)
     ledger = where.connect(keys.account, stop)

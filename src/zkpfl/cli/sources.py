@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -83,39 +83,124 @@ class ModelSource:
     target: str | None = None
 
 
-def model_source(text: str, seed: int) -> ModelSource:
+@dataclass(frozen=True)
+class PrivacyOptions:
+    """How private a model is to be trained.
+
+    Parameters
+    ----------
+    private
+        Whether at all.
+    epsilon, delta
+        Budget of a record; None takes the model's own.
+    """
+
+    private: bool = True
+    epsilon: float | None = None
+    delta: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.private and (self.epsilon is not None or self.delta is not None):
+            text = "a budget and --no-privacy exclude each other"
+            raise InvalidParameter(text, field="privacy", hint="leave one of them out")
+
+
+def model_source(
+    text: str, seed: int, privacy: PrivacyOptions | None = None, rounds: int | None = None
+) -> ModelSource:
     """Return the model that ``--model`` names: ``heart``, ``digits``, ``stats:COLUMN,…``, or a bundle file.
+
+    Parameters
+    ----------
+    text
+        The name.
+    seed
+        Of the built-in models.
+    privacy
+        Budget of a record; None for the model's own.
+    rounds
+        Training rounds that the budget must last for; None for the model's own.
 
     Raises
     ------
     InvalidParameter
-        No such model or file.
+        No such model or file, or it is not private and nobody said ``--no-privacy``.
     InvalidBundle
         The file is not a bundle.
     """
+    privacy = privacy or PrivacyOptions()
     match text:
         case "heart":
-            from zkpfl.learning import heart_disease as heart
-
-            return ModelSource(
-                heart.heart_disease_bundle(seed, private=False), heart.ROUNDS, str(heart.TARGET_ACCURACY)
-            )
+            return _heart_model(seed, privacy, rounds)
         case "digits":
-            from zkpfl.learning import digits
-
-            # The test set does not depend on over how many trainers the rest is spread.
-            bundle = digits.digits_bundle(seed, digits.digits(seed, 2).test, private=False)
-            return ModelSource(bundle, digits.ROUNDS, str(digits.TARGET_ACCURACY))
+            return _digits_model(seed, privacy, rounds)
     if text.startswith("stats:"):
         from zkpfl.learning.export import statistics_bundle
 
+        if privacy.private:
+            text = "exact statistics are not private"
+            raise InvalidParameter(text, field="model", hint="add --no-privacy if their holders agree")
         return ModelSource(statistics_bundle(tuple(text.removeprefix("stats:").split(","))), 0, "1")
     from zkpfl.learning.bundle import MAX_BUNDLE_BYTES, Bundle
 
     path = _existing(Path(text), field="model", hint="heart, digits, stats:COLUMN,… or a bundle file")
     if path.stat().st_size > MAX_BUNDLE_BYTES:
         raise InvalidParameter(f"{path} is larger than any bundle", field="model")
-    return ModelSource(Bundle.from_bytes(path.read_bytes()))
+    return ModelSource(_as_private(Bundle.from_bytes(path.read_bytes()), privacy, rounds))
+
+
+def _heart_model(seed: int, privacy: PrivacyOptions, rounds: int | None) -> ModelSource:
+    from zkpfl.learning import heart_disease as heart
+
+    target = str(heart.TARGET_ACCURACY)
+    if not privacy.private:
+        return ModelSource(heart.heart_disease_bundle(seed, private=False), heart.ROUNDS, target)
+    bundle = heart.heart_disease_bundle(
+        seed,
+        epsilon=privacy.epsilon or heart.EPSILON,
+        delta=privacy.delta or heart.DELTA,
+        rounds=rounds or heart.PRIVATE_ROUNDS,
+    )
+    return ModelSource(bundle, heart.PRIVATE_ROUNDS, target)
+
+
+def _digits_model(seed: int, privacy: PrivacyOptions, rounds: int | None) -> ModelSource:
+    from zkpfl.learning import digits
+
+    # The test set does not depend on over how many trainers the rest is spread.
+    test = digits.digits(seed, 2).test
+    if not privacy.private:
+        bundle = digits.digits_bundle(seed, test, private=False)
+        return ModelSource(bundle, digits.ROUNDS, str(digits.TARGET_ACCURACY))
+    bundle = digits.digits_bundle(
+        seed,
+        test,
+        epsilon=privacy.epsilon or digits.EPSILON,
+        delta=privacy.delta or digits.DELTA,
+        rounds=rounds or digits.PRIVATE_ROUNDS,
+    )
+    return ModelSource(bundle, digits.PRIVATE_ROUNDS, str(digits.PRIVATE_TARGET_ACCURACY))
+
+
+def _as_private(bundle: Bundle, options: PrivacyOptions, rounds: int | None) -> Bundle:
+    """An owner's bundle with the privacy that was asked for."""
+    stated = bundle.recipe.privacy
+    if not options.private:
+        return replace(bundle, recipe=replace(bundle.recipe, privacy=None))
+    if stated is None:
+        hint = "state privacy in its recipe, or add --no-privacy"
+        raise InvalidParameter("the bundle does not train privately", field="model", hint=hint)
+    if options.epsilon is None and options.delta is None:
+        return bundle
+    if rounds is None:
+        raise InvalidParameter("noise depends on the rounds", field="rounds", hint="give --rounds")
+    terms = stated.to_dict() | {
+        "epsilon": options.epsilon or stated.epsilon,
+        "delta": options.delta or stated.delta,
+    }
+    del terms["noise_multiplier"]
+    planned = type(stated).planned(rounds=rounds, **terms)
+    return replace(bundle, recipe=replace(bundle.recipe, privacy=planned))
 
 
 def _hospital(name: str, seed: int) -> DataSource:

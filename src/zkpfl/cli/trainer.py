@@ -48,6 +48,14 @@ def run(
             metavar="ADDRESS,…", help="Refuse a job whose sums other zk-nodes than these could open."
         ),
     ] = None,
+    most_epsilon: Annotated[
+        float,
+        typer.Option(
+            min=0,
+            help="Refuse a job that may spend more on a record; inf admits jobs without privacy.",
+        ),
+    ] = 8.0,
+    most_delta: Annotated[float, typer.Option(min=0, max=0.1, help="Refuse a larger delta.")] = 1e-3,
     stake: Stake = "500",
     wait: WaitSeconds = 0,
     json: Json = False,
@@ -59,6 +67,7 @@ def run(
     source = data_source(data, seed or 0)
     from zkpfl.cli.jobs import job_result, require_success, wait_for_job
     from zkpfl.roles.identity import Identity
+    from zkpfl.roles.job_reader import JobReader
     from zkpfl.roles.network import Network
     from zkpfl.roles.policy import JoinPolicy
     from zkpfl.roles.trainer import TrainerRole, TrainerSettings
@@ -66,9 +75,9 @@ def run(
     where, keys = Network.load(network), Identity.load(identity)
     ledger = where.connect(keys.account, stop)
     wait_for_job(ledger, job, wait, stop)
-    policy = JoinPolicy(smallest_set, frozenset(known))
+    policy = JoinPolicy(smallest_set, frozenset(known), most_epsilon, most_delta)
     settings = TrainerSettings(amount, seed, source.stream, device.value, policy)
-    role = TrainerRole(ledger, where.open_store(), keys, source.load, job, settings, output)
-    ended = role.run(stop)
+    store = where.open_store()
+    ended = TrainerRole(ledger, store, keys, source.load, job, settings, output).run(stop)
     require_success(ended)
-    output.result(job_result(ledger, ended))
+    output.result(job_result(ledger, ended, JobReader(ledger, store, job)))

@@ -12,6 +12,7 @@ from typing import Any, Self
 from zkpfl import strict_json
 from zkpfl.errors import InvalidEncoding, InvalidParameter
 from zkpfl.params import Layout
+from zkpfl.privacy.record_level import RecordPrivacy
 
 MAX_MANIFEST_BYTES = 256 * 1024
 _HEX = re.compile(r"(?:[0-9a-f]{2})*")
@@ -101,6 +102,8 @@ class JobManifest:
         Layout of the statistics round; None if there is none.
     test_slices
         Content ids of the sealed slices of the test set, in the order in which they are opened.
+    privacy
+        Budget and noise of every trainer's records; None if the job is not private.
     """
 
     bundle: str
@@ -109,6 +112,11 @@ class JobManifest:
     training: Layout | None
     statistics: Layout | None
     test_slices: tuple[str, ...] = ()
+    privacy: RecordPrivacy | None = None
+
+    def epsilon_after(self, rounds: int) -> float | None:
+        """ε that so many training rounds cost a record (docs/spec.md §8.1); None without privacy."""
+        return None if self.privacy is None else self.privacy.epsilon_after(rounds)
 
     def to_bytes(self) -> bytes:
         """Encode as canonical JSON."""
@@ -123,13 +131,14 @@ class JobManifest:
             "keys": self.keys.to_dict(),
             **layouts,
             "test_slices": list(self.test_slices),
+            "privacy": self.privacy.to_dict() if self.privacy else None,
         }
         return strict_json.dump(value)
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Self:
         """Decode; raises `InvalidEncoding` naming the field."""
-        keys = {"bundle", "bundle_hash", "keys", "training", "statistics", "test_slices"}
+        keys = {"bundle", "bundle_hash", "keys", "training", "statistics", "test_slices", "privacy"}
         value = _read(data, keys, field="job manifest")
         return cls(
             bundle=_content_id(value["bundle"], "bundle"),
@@ -140,6 +149,7 @@ class JobManifest:
             test_slices=tuple(
                 _content_id(cid, "test_slices") for cid in _list(value["test_slices"], "test_slices")
             ),
+            privacy=_privacy(value["privacy"]),
         )
 
 
@@ -293,6 +303,15 @@ def _share_entry(value: object, number: int) -> ShareEntry:
         share_root=_hex(entry["share_root"], 32, f"{field}.share_root"),
         signature=_hex(entry["signature"], 65, f"{field}.signature"),
     )
+
+
+def _privacy(value: object) -> RecordPrivacy | None:
+    if value is None:
+        return None
+    try:
+        return RecordPrivacy.from_dict(value)
+    except InvalidParameter as error:
+        raise InvalidEncoding(error.message, field=error.field) from error
 
 
 def _layout(value: object, field: str) -> Layout | None:

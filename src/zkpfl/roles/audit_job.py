@@ -15,6 +15,7 @@ from zkpfl.roles.audit_report import Findings, Progress
 from zkpfl.roles.audit_round import audit_round
 from zkpfl.roles.job_reader import JobReader
 from zkpfl.roles.key_custody import MAX_SEALED_SHARES_BYTES
+from zkpfl.roles.privacy_budget import most_charged
 from zkpfl.storage.cid import ContentId
 from zkpfl.storage.store import Store
 
@@ -55,6 +56,7 @@ class JobAudit:
         """Check content and rounds, and with the job's key (32 bytes, secret) the model."""
         self._check_content()
         publics = self._audit_rounds(progress)
+        self._check_privacy()
         if job_key is None:
             text = "bundle, aggregate shares, sums, checkpoints and scores: they need the job key"
             self._findings.not_checked.append(f"{self._place}: {text}")
@@ -85,6 +87,25 @@ class JobAudit:
             raise WrongContext(text, party=f"owner of {self._place}", field="key_shares")
         for content_id in shares:
             self._store.get(ContentId.parse(content_id), max_size_bytes=MAX_SEALED_SHARES_BYTES)
+
+    def _check_privacy(self) -> None:
+        """Count the rounds in which each trainer was accepted, and ask the accountant what they cost."""
+        place = f"{self._place}, privacy"
+        try:
+            privacy = self._reader.manifest.privacy
+            charged = most_charged(map(self._reader.round, range(1, self._job.current_round + 1)))
+        except ZkpflError as error:
+            self._findings.failed("privacy_budget", place, str(error))
+            return
+        if privacy is None:
+            self._findings.passed("privacy_budget", place, "the job promises none")
+            return
+        spent, budget = privacy.epsilon_after(charged), f"{privacy.epsilon:g} at δ = {privacy.delta:g}"
+        text = f"ε = {spent:g} of {budget}, {charged} rounds, from {privacy.least_records} records on"
+        if spent <= privacy.epsilon and privacy.within(self._job.terms.training_rounds):
+            self._findings.passed("privacy_budget", place, text)
+        else:
+            self._findings.failed("privacy_budget", place, text)
 
     def _audit_rounds(self, progress: Progress) -> dict[int, PublicAggregate]:
         publics = {}

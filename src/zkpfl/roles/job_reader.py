@@ -38,6 +38,7 @@ from zkpfl.protocol.manifests import (
 from zkpfl.protocol.member import MemberRound
 from zkpfl.protocol.messages import MessageKind, ShareMessage, SignedMessage
 from zkpfl.protocol.plan import CommitteeMember, RoundPlan, members_of
+from zkpfl.roles.privacy_budget import most_charged
 from zkpfl.storage.cid import ContentId
 from zkpfl.storage.store import Store
 
@@ -84,6 +85,17 @@ class JobReader:
     def manifest(self) -> JobManifest:
         """The job manifest, by the digest in the job's terms."""
         return JobManifest.from_bytes(self.content_by_digest(self.job().terms.manifest))
+
+    def epsilon_after(self, number: int) -> float | None:
+        """ε that the rounds up to this one have cost a record of the trainer that was accepted most often.
+
+        By the job's own terms, for a trainer with its least number of records; None if the job is not
+        private.
+        """
+        if self.manifest.privacy is None:
+            return None
+        rounds = (self.round(earlier) for earlier in range(1, number + 1))
+        return self.manifest.epsilon_after(most_charged(rounds))
 
     @cached_property
     def _nodes(self) -> tuple[CommitteeMember, ...]:

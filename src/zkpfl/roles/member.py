@@ -222,6 +222,8 @@ class Member:
         training = training_layout(bundle, trainers) if job.terms.training_rounds else None
         if manifest.training != training or manifest.statistics != statistics_layout(bundle, trainers):
             raise WrongContext("the job manifest does not describe the bundle", party=party, field="layout")
+        if manifest.privacy != bundle.recipe.privacy:
+            raise WrongContext("the job manifest states another privacy", party=party, field="privacy")
         if bundle.test_set is not None:
             raise WrongContext("the bundle has the test set in it", party=party, field="test_set")
         return bundle

@@ -28,6 +28,7 @@ from zkpfl.roles.key_custody import OwnerKeys, bundle_hash
 from zkpfl.roles.layouts import statistics_layout, training_layout
 from zkpfl.roles.loop import RoleLoop, advance_if_due
 from zkpfl.roles.member import BUNDLE_CONTEXT, Member
+from zkpfl.roles.privacy_budget import require_budget
 from zkpfl.storage.store import Store
 
 PATIENCE_S = 4.0
@@ -129,9 +130,11 @@ class ModelOwnerRole:
         Raises
         ------
         InvalidParameter
-            There are not so many slices in the test set, or fewer zk-nodes are registered than asked for.
+            There are not so many slices in the test set, fewer zk-nodes are registered than asked for, or the
+            rounds pass the privacy budget of the recipe.
         """
         self.require_nodes(order)
+        require_budget(bundle.recipe.privacy, order.training_rounds)
         confidential = replace(bundle, test_set=None).to_bytes()
         content_id = str(self._store.put(seal(job_key, confidential, context=BUNDLE_CONTEXT)))
         slices = self._slices(bundle, order)
@@ -147,6 +150,7 @@ class ModelOwnerRole:
                 str(self._store.put(seal_slice(records, number, key, job_key)))
                 for number, (records, key) in enumerate(zip(slices, keys, strict=True), start=1)
             ),
+            privacy=bundle.recipe.privacy,
         )
         worth = self._ledger.worth(order.coin, order.fee)
         terms = JobTerms(
@@ -327,6 +331,8 @@ class _OwnerDuty:
                 "accepted": round_.accepted.bit_count(),
                 "trainers": len(job.trainers),
                 "accuracy": None if round_.accuracy is None else round_.accuracy / 1e6,
+                "epsilon": self._reader.epsilon_after(round_.number),
+                "delta": privacy.delta if (privacy := self._reader.manifest.privacy) else None,
             }
             self._report(RoleEvent("round_ended", self._job_id, round_.number, fields))
 

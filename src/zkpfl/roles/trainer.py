@@ -30,7 +30,7 @@ from zkpfl.errors import (
 from zkpfl.learning.recipe import Recipe
 from zkpfl.learning.records import Records
 from zkpfl.learning.statistics import local_statistics, to_fixed
-from zkpfl.learning.training import local_seed, train_locally
+from zkpfl.learning.training import local_noise_key, local_seed, train_locally
 from zkpfl.ledger.client import LedgerClient
 from zkpfl.ledger.records import Job, JobStatus, Phase, Round, RoundKind
 from zkpfl.ledger.rules import score_commitment
@@ -46,6 +46,7 @@ from zkpfl.roles.layouts import fixed_point
 from zkpfl.roles.loop import RoleLoop, advance_if_due
 from zkpfl.roles.member import Member, rounding_seed
 from zkpfl.roles.policy import JoinPolicy
+from zkpfl.roles.privacy_budget import RecordBudget, charged_rounds
 from zkpfl.rpc.client import NodeClient
 from zkpfl.storage.store import Store
 
@@ -63,7 +64,8 @@ class TrainerSettings:
     stake
         Registered if the account is not registered yet, in base units.
     seed
-        Makes local training and rounding reproducible; None draws from the operating system.
+        Makes local training, rounding and private noise reproducible, so whoever knows it sees through the
+        noise; None draws from the operating system.
     stream
         Number of this trainer's random streams under ``seed``; None takes the number under which it joined,
         which may differ from run to run.
@@ -126,6 +128,7 @@ class TrainerRole:
         )
         self._number: int | None = None
         self._submitted = 0
+        self._budget_spent = False
         self._scored = 0
         self._revealed = 0
         self._pool = ThreadPoolExecutor(max_workers=12, thread_name_prefix="trainer")
@@ -187,6 +190,7 @@ class TrainerRole:
             # Joining binds the stake until the job ends.
             self._settings.policy.require(job)
             self._reader.require_servable(job)
+            self._settings.policy.require_privacy(job, self._reader.manifest.privacy)
             self._ledger.join(self._job_id)
             job = self._reader.job()
             self._report(RoleEvent("joined", self._job_id))
@@ -239,7 +243,8 @@ class TrainerRole:
         number = job.current_round
         round_ = self._reader.round(number)
         if round_.phase is Phase.COLLECT and self._submitted < number:
-            if self._own_number < round_.members and not round_.submitted >> self._own_number & 1:
+            may = self._own_number < round_.members and not round_.submitted >> self._own_number & 1
+            if may and self._within_budget(number, round_.kind):
                 self._submit(job, number, round_)
             self._submitted = number
         elif round_.phase is Phase.SCORE and self._scored < number:
@@ -250,6 +255,19 @@ class TrainerRole:
             if round_.accepted >> self._own_number & 1:
                 self._reveal(job, number, round_)
             self._revealed = number
+
+    def _within_budget(self, number: int, kind: RoundKind) -> bool:
+        """Whether this trainer's records may be in another sum; tells once when they may not."""
+        privacy = self._require_member().bundle.recipe.privacy
+        if privacy is None or kind is not RoundKind.TRAINING or self._budget_spent:
+            return not self._budget_spent
+        budget = RecordBudget(privacy, len(self._require_records()))
+        charged = charged_rounds(map(self._reader.round, range(1, number)))[self._own_number]
+        if not budget.allows_another(charged):
+            self._budget_spent = True
+            fields: dict[str, Value] = {"epsilon": budget.spent(charged), "delta": privacy.delta}
+            self._report(RoleEvent("budget_spent", self._job_id, number, fields))
+        return not self._budget_spent
 
     def _submit(self, job: Job, number: int, round_: Round) -> None:
         began = time.monotonic()
@@ -274,17 +292,19 @@ class TrainerRole:
         training_round = member.training_rounds + 1
         run_seed = self._settings.seed
         if run_seed is None:
-            training, rounding = secrets.randbits(63), secrets.token_bytes(32)
+            training, rounding, noise = secrets.randbits(63), secrets.token_bytes(32), None
         else:
             stream = self._own_number if self._settings.stream is None else self._settings.stream
             training = local_seed(run_seed, training_round, stream)
             rounding = rounding_seed(run_seed, training_round, stream)
+            noise = local_noise_key(run_seed, training_round, stream)
         update = train_locally(
             member.model,
             member.weights,
             member.standardized(records),
             member.bundle.recipe,
             seed=training,
+            noise_key=noise,
             device=self._settings.device,
         )
         return encode_update(update, fixed_point(member.bundle), plan.rotation_seed, rounding)

@@ -23,7 +23,7 @@ def model() -> ModelSource:
 
 def test_the_model_says_how_long_and_how_far(model: ModelSource) -> None:
     order = order_of(OPTIONS, model)
-    assert (order.training_rounds, order.target_ppm) == (12, 800_000)
+    assert (order.training_rounds, order.target_ppm) == (10, 800_000)
     assert order.fee == 120 * MPC + MPC // 2
     assert order.durations == Durations(60, 20, 10, 10, 10, 20, 15)
     assert abs(order.deadline - time.time() - 600) < 5

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from zkpfl.cli.sources import data_source, model_source
+from zkpfl.cli.sources import PrivacyOptions, data_source, model_source
 from zkpfl.errors import InvalidBundle, InvalidData, InvalidParameter
 from zkpfl.learning.digits import digits, digits_recipe
 from zkpfl.learning.heart_disease import heart_disease, heart_disease_recipe
@@ -78,6 +78,38 @@ def test_models(tmp_path: Path) -> None:
     assert (loaded.rounds, loaded.target) == (None, None)
 
 
+def test_models_are_private_unless_told_otherwise(tmp_path: Path) -> None:
+    private = model_source("digits", 0, PrivacyOptions(epsilon=2.0, delta=1e-4), rounds=3)
+    privacy = private.bundle.recipe.privacy
+    assert privacy is not None
+    assert (privacy.epsilon, privacy.delta) == (2.0, 1e-4)
+    assert privacy.most_rounds(180) == 3
+    for name in ("heart", "digits"):
+        assert model_source(name, 0).bundle.recipe.privacy is not None
+        assert model_source(name, 0, PrivacyOptions(private=False)).bundle.recipe.privacy is None
+    path = tmp_path / "private.bundle"
+    path.write_bytes(private.bundle.to_bytes())
+    assert model_source(str(path), 0).bundle.recipe == private.bundle.recipe
+    assert model_source(str(path), 0, PrivacyOptions(private=False)).bundle.recipe.privacy is None
+    more = model_source(str(path), 0, PrivacyOptions(epsilon=4.0), rounds=3).bundle.recipe.privacy
+    assert more is not None
+    assert more.noise_multiplier < privacy.noise_multiplier
+    with pytest.raises(InvalidParameter, match="rounds"):
+        model_source(str(path), 0, PrivacyOptions(epsilon=4.0))
+
+
+def test_what_is_not_private_must_be_asked_for(tmp_path: Path) -> None:
+    open_model = model_source("heart", 0, PrivacyOptions(private=False))
+    path = tmp_path / "open.bundle"
+    path.write_bytes(open_model.bundle.to_bytes())
+    for source in (str(path), "stats:age"):
+        with pytest.raises(InvalidParameter, match="no-privacy"):
+            model_source(source, 0)
+        assert model_source(source, 0, PrivacyOptions(private=False)).bundle.recipe.privacy is None
+    with pytest.raises(InvalidParameter, match="exclude"):
+        PrivacyOptions(private=False, epsilon=1.0)
+
+
 def test_no_such_model(tmp_path: Path) -> None:
     with pytest.raises(InvalidParameter, match="no file"):
         model_source("bert", 0)
@@ -95,7 +127,7 @@ def test_a_part_of_digits_that_are_spread_unevenly() -> None:
 
 
 def test_statistics_of_ones_own_columns_need_no_model_and_no_label(tmp_path: Path) -> None:
-    model = model_source("stats:age,weight", 0)
+    model = model_source("stats:age,weight", 0, PrivacyOptions(private=False))
     assert (model.rounds, model.bundle.recipe.statistics) == (0, True)
     assert model.bundle.recipe.features == ("age", "weight")
     path = tmp_path / "patients.csv"
@@ -103,4 +135,4 @@ def test_statistics_of_ones_own_columns_need_no_model_and_no_label(tmp_path: Pat
     records = data_source(f"csv:{path}:-", 0).load(model.bundle.recipe)
     assert records.features.tolist() == [[40, 70], [50, 80]]
     with pytest.raises(InvalidParameter, match="features"):
-        model_source("stats:age,age", 0)
+        model_source("stats:age,age", 0, PrivacyOptions(private=False))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from zkpfl.errors import InvalidEncoding
 from zkpfl.params import Layout
+from zkpfl.privacy.record_level import RecordPrivacy
 from zkpfl.protocol.manifests import (
     MAX_MANIFEST_BYTES,
     AggregateManifest,
@@ -24,7 +25,8 @@ CONTENT_ID = str(ContentId.of_block(b"content"))
 LAYOUT = Layout(dimension=600, norm_bound=40_000)
 
 KEYS = KeyAnnouncement(b"\x01" * 32, b"\x02" * 32, (b"\x03" * 32,) * 3, (b"\x04" * 32,))
-JOB = JobManifest(CONTENT_ID, b"\x05" * 32, KEYS, training=LAYOUT, statistics=None)
+PRIVACY = RecordPrivacy(5.0, 1e-3, 1.0, 2.0, batch=20, local_steps=1, least_records=100)
+JOB = JobManifest(CONTENT_ID, b"\x05" * 32, KEYS, training=LAYOUT, statistics=None, privacy=PRIVACY)
 HANDED_OVER = KeyManifest((CONTENT_ID,) * 3)
 Manifest = JobManifest | KeyManifest | SubmissionManifest | AggregateManifest
 SUBMISSION = SubmissionManifest(
@@ -60,6 +62,12 @@ def test_every_missing_and_unknown_field_is_named(
         type(manifest).from_bytes(json.dumps(value | {"version": 2}).encode())
 
 
+def test_the_job_states_its_privacy_after_each_round() -> None:
+    assert JOB.epsilon_after(3) == PRIVACY.spent(3, 100)
+    assert replace(JOB, privacy=None).epsilon_after(3) is None
+    assert JobManifest.from_bytes(replace(JOB, privacy=None).to_bytes()).privacy is None
+
+
 BAD_FIELDS = [
     (AGGREGATE, "node", -1),
     (AGGREGATE, "node", True),
@@ -81,6 +89,9 @@ BAD_FIELDS = [
     (JOB, "keys", {"digest": "00" * 32, "mask": "00" * 32, "shares": ["00"], "slice_masks": []}),
     (JOB, "test_slices", "none"),
     (HANDED_OVER, "shares", [1]),
+    (JOB, "privacy", {}),
+    (JOB, "privacy", PRIVACY.to_dict() | {"epsilon": "5"}),
+    (JOB, "privacy", PRIVACY.to_dict() | {"noise_multiplier": 0}),
 ]
 
 

@@ -13,8 +13,9 @@ from zkpfl.cli.decimals import parse_ppm
 from zkpfl.cli.demo.settings import DEFAULT_TRAINERS, DemoData, DemoSettings, Partition
 from zkpfl.cli.demo.stopwatch import Stopwatch
 from zkpfl.cli.lifeline import stop_on_signals
-from zkpfl.cli.options import Json
+from zkpfl.cli.options import Delta, Epsilon, Json, Privacy
 from zkpfl.cli.output import Output
+from zkpfl.cli.sources import PrivacyOptions
 
 if TYPE_CHECKING:
     from zkpfl.cli.demo.report import DemoReport
@@ -37,6 +38,9 @@ def demo(
     target: Annotated[
         str | None, typer.Option(metavar="ACCURACY", help="Accuracy that ends the job.")
     ] = None,
+    epsilon: Epsilon = None,
+    delta: Delta = None,
+    privacy: Privacy = True,
     nodes: Annotated[int, typer.Option(help="zk-nodes in the committee.")] = 3,
     threshold: Annotated[int, typer.Option(help="How many of them reconstruct a sum.")] = 2,
     data_dir: Annotated[
@@ -55,8 +59,9 @@ def demo(
     count = DEFAULT_TRAINERS[data.value] if trainers is None else trainers
     folder = data_dir or Path("zkpfl-demo") / time.strftime("%Y%m%d-%H%M%S")
     settings = DemoSettings(
-        data, count, seed, rounds, target, nodes, threshold, folder.absolute(), partition, alpha
-    )
+        data, count, seed, rounds, target, nodes, threshold, folder.absolute(), partition, alpha,
+        PrivacyOptions(privacy, epsilon, delta),
+    )  # fmt: skip
     stop, output = stop_on_signals(leave_s=0), Output(json)
     from zkpfl.cli.demo.run import run_demo
 

@@ -43,8 +43,8 @@ class RoundAudit:
     ) -> None:
         self._ledger = ledger
         self._on_fault = on_fault
-        self._reader = JobReader(ledger, store, job_id)
-        self.member = Member(self._reader, store, job_key, on_fault)
+        self.reader = JobReader(ledger, store, job_id)
+        self.member = Member(self.reader, store, job_key, on_fault)
 
     def accuracy_on(self, test_set: Records | None) -> float:
         """Accuracy in [0, 1] of the model as it is now; 0 without a test set."""
@@ -68,12 +68,12 @@ class RoundAudit:
         return True
 
     def _check_public(self, job: Job, round_: Round) -> None:
-        plan = self._reader.plan(job, round_)
-        public = self._reader.public_aggregate(plan, round_.accepted)
+        plan = self.reader.plan(job, round_)
+        public = self.reader.public_aggregate(plan, round_.accepted)
         if public.root != round_.aggregate_root:
             raise WrongContext("attests another sum", party="committee", field=f"round {round_.number}")
         for index in members_of(round_.valid):
-            public.require_proof(index + 1, self._reader.aggregate_manifest(plan, index + 1))
+            public.require_proof(index + 1, self.reader.aggregate_manifest(plan, index + 1))
         self._check_attestation(job, round_, public)
 
     def _check_attestation(self, job: Job, round_: Round, public: PublicAggregate) -> None:

@@ -79,6 +79,7 @@ def run_identity(settings: DemoSettings, network: Network) -> dict[str, Any]:
         "versions": {"zkpfl": __version__, "python": platform.python_version(), **libraries},
         "data": settings.data.value,
         "model": f"{settings.data.value} (JSON graph, safetensors)",
+        "privacy": "of each record, on" if settings.privacy.private else "off",
         "trainers": settings.trainers,
         "quorum": settings.quorum,
         "committee": settings.nodes,

@@ -6,7 +6,7 @@ from zkpfl.cli.demo.audit import RoundAudit
 from zkpfl.cli.demo.display import Display
 from zkpfl.cli.demo.round_clock import RoundClock
 from zkpfl.cli.demo.uploads import Uploads
-from zkpfl.cli.jobs import has_ended, summarize
+from zkpfl.cli.jobs import has_ended, spent_after, summarize
 from zkpfl.ledger.client import LedgerClient
 from zkpfl.ledger.records import Job, Phase, Round
 
@@ -74,6 +74,7 @@ class Follower:
             verified=verified,
             seconds=round(self._clock.seconds(round_.number), 1),
             size_bytes=self._uploads.of(round_.number),
+            spent=spent_after(self._audit.reader, round_.number),
         )
         self._display.round_ended(job.id, summary)
 

@@ -99,14 +99,32 @@ class Parties:
         if run.target is not None:
             options["--target"] = run.target
         words = [word for option in options.items() for word in option]
-        return ["job", "submit", *self._who("owner"), *words, "--follow"]
+        return ["job", "submit", *self._who("owner"), *words, *self._privacy(), "--follow"]
+
+    def _privacy(self) -> list[str]:
+        asked = self._settings.privacy
+        if not asked.private:
+            return ["--no-privacy"]
+        budget = {"--epsilon": asked.epsilon, "--delta": asked.delta}
+        given = {name: repr(value) for name, value in budget.items() if value is not None}
+        return [word for option in given.items() for word in option]
+
+    def _policy(self) -> list[str]:
+        """Trainers of a demo agree to what its owner asks for, and to nothing more."""
+        asked = self._settings.privacy
+        if not asked.private:
+            return ["--most-epsilon", "inf"]
+        budget = {"--most-epsilon": asked.epsilon, "--most-delta": asked.delta}
+        given = {name: repr(value) for name, value in budget.items() if value is not None}
+        return [word for option in given.items() for word in option]
 
     def trainer_commands(self) -> Iterator[tuple[str, list[str]]]:
         """Name and command of each trainer."""
         run = self._settings
         for number, name in enumerate(run.trainer_names):
             options = ["--job", str(JOB), "--data", run.source(number), "--seed", str(run.seed)]
-            yield name, ["trainer", "run", *self._who(name), *options, "--wait", str(PATIENCE_S)]
+            options += [*self._policy(), "--wait", str(PATIENCE_S)]
+            yield name, ["trainer", "run", *self._who(name), *options]
 
     def _who(self, name: str) -> list[str]:
         return ["--network", str(self.network_file), "--identity", str(self._key_file(name))]

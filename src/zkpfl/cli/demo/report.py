@@ -67,7 +67,6 @@ class DemoReport:
             "conserved": self.conservation.holds,
             "rewards": rewards,
             "payouts": [payout.to_dict() for payout in self.payouts],
-            "epsilon": None,
             "seed": self.seed,
             "stages": self.stages,
             "wall_s": self.wall_s,
@@ -87,6 +86,10 @@ class DemoReport:
         target, status = self.job["target"], self.job["status"]
         text = f"accuracy {accuracy:.4f} after {self.job['rounds']} rounds (target {target:g}), job {status}"
         self._say(console, status == "done", text)
+        if self.job["epsilon"] is not None:
+            spent, budget = self.job["epsilon"], self.job["epsilon_budget"]
+            text = f"private: ε = {spent:.3f} of {budget:g} at δ = {self.job['delta']:g} for each record"
+            self._say(console, spent <= budget, text)
         difference = self.model_accuracy - self.baseline_accuracy
         baseline = f"plain federated averaging {self.baseline_accuracy:.4f} (difference {difference:+.4f})"
         console.print(f"  on the whole test set: {self.model_accuracy:.4f}, {baseline}", soft_wrap=True)

@@ -99,7 +99,7 @@ class _Demo:
         for child in (owner, *trainers):
             child.wait(LEAVE_TIMEOUT_S)
         self._clock.lap("settle")
-        return self._report(ledger, job, follower.verified, self._compare(job, audit))
+        return self._report(ledger, job, audit, follower.verified, self._compare(job, audit))
 
     def _deploy(self, chain: Child) -> Network:
         url = str(chain.wait_for("serving", PATIENCE_S, self._stop)["url"])
@@ -142,7 +142,8 @@ class _Demo:
         from zkpfl.cli.sources import model_source
 
         self.display.advance("plain federated averaging, to compare", 0, 1)
-        bundle = model_source(self._settings.data.value, self._settings.seed).bundle
+        run = self._settings
+        bundle = model_source(run.data.value, run.seed, run.privacy, run.rounds).bundle
         accuracies = (
             audit.accuracy_on(bundle.test_set),
             baseline_accuracy(self._settings, bundle, max(1, job.trained)),
@@ -151,10 +152,15 @@ class _Demo:
         return accuracies
 
     def _report(
-        self, ledger: LedgerClient, job: Job, verified: bool, accuracies: tuple[float, float]
+        self,
+        ledger: LedgerClient,
+        job: Job,
+        audit: RoundAudit,
+        verified: bool,
+        accuracies: tuple[float, float],
     ) -> DemoReport:
         return DemoReport(
-            job=job_result(ledger, job),
+            job=job_result(ledger, job, audit.reader),
             verified=verified,
             conservation=conservation(ledger, self.parties.names(), TOKEN_SUPPLY),
             payouts=payouts(ledger, job, self.parties.names()),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from zkpfl.cli.sources import PrivacyOptions
 from zkpfl.errors import InvalidParameter
 from zkpfl.params import Committee
 
@@ -49,6 +50,8 @@ class DemoSettings:
         New or empty folder for everything that the run leaves.
     partition, alpha
         How digits are spread; hospitals are what they are.
+    privacy
+        Budget of a record.
 
     Raises
     ------
@@ -66,6 +69,7 @@ class DemoSettings:
     data_dir: Path
     partition: Partition = Partition.IID
     alpha: float = 0.5
+    privacy: PrivacyOptions = field(default_factory=PrivacyOptions)
 
     def __post_init__(self) -> None:
         Committee(self.nodes, self.threshold)
