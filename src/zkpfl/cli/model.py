@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from zkpfl.cli.options import Json
 from zkpfl.cli.output import Output
 from zkpfl.errors import InvalidParameter
+
+if TYPE_CHECKING:
+    from zkpfl.learning.recipe import Recipe
 
 app = typer.Typer(help="Make and show model bundles.")
 
@@ -34,7 +38,50 @@ TestSet = Annotated[
     typer.Option(metavar="SOURCE", help="Records that measure accuracy: csv:FILE:LABEL, npz:FILE or m:f."),
 ]
 OutFile = Annotated[Path, typer.Option("--out", metavar="FILE", help="The bundle; must not exist yet.")]
+Epsilon = Annotated[float, typer.Option(min=0.01, max=1000, help="Privacy budget of a record.")]
+Delta = Annotated[float, typer.Option(min=1e-12, max=0.1, help="Its δ.")]
+Rounds = Annotated[int, typer.Option(min=1, max=1000, help="Training rounds that the budget lasts for.")]
+HeldRecords = Annotated[
+    int, typer.Option("--records", min=1, help="Records from which on a trainer can stay for all rounds.")
+]
+GradNorm = Annotated[float, typer.Option("--max-grad-norm", help="To which a record's gradient is clipped.")]
+NoPrivacy = Annotated[bool, typer.Option("--no-privacy", help="Train without differential privacy.")]
+Range = Annotated[
+    str | None,
+    typer.Option(
+        "--ranges",
+        metavar="LOW:HIGH[,…]",
+        help="Of all features, or of each, known without looking at data: scales them to [−1, 1].",
+    ),
+]
 Seed = Annotated[int, typer.Option(min=0, help="Of the initial weights.")]
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Privacy of a record under a recipe: ε and δ for so many rounds of trainers with so many records."""
+
+    epsilon: float
+    delta: float
+    rounds: int
+    records: int
+    max_grad_norm: float
+
+    def applied(self, recipe: Recipe) -> Recipe:
+        """The recipe with the least noise that keeps the budget; epochs and batches give the steps."""
+        from zkpfl.privacy.record_level import RecordPrivacy
+
+        batch = min(recipe.batch_size, self.records)
+        privacy = RecordPrivacy.planned(
+            rounds=self.rounds,
+            epsilon=self.epsilon,
+            delta=self.delta,
+            max_grad_norm=self.max_grad_norm,
+            batch=batch,
+            local_steps=-(-recipe.local_epochs * self.records // batch),
+            least_records=self.records,
+        )
+        return replace(recipe, privacy=privacy)
 
 
 @app.callback()
@@ -56,12 +103,31 @@ def export(
     classes: Classes = None,
     set_: RecipeValues = None,
     test_set: TestSet = None,
+    ranges: Range = None,
+    epsilon: Epsilon = 5.0,
+    delta: Delta = 1e-3,
+    rounds: Rounds = 10,
+    records: HeldRecords = 500,
+    max_grad_norm: GradNorm = 1.0,
+    no_privacy: NoPrivacy = False,
     json: Json = False,
 ) -> None:
     """Turn your own PyTorch module into a bundle: a graph of allowed operators, weights and a recipe."""
     from zkpfl.learning.export import load_module
 
-    _write(load_module(factory), _inputs(example), out, features, classes, set_, test_set, Output(json))
+    budget = None if no_privacy else Budget(epsilon, delta, rounds, records, max_grad_norm)
+    _write(
+        load_module(factory),
+        _inputs(example),
+        out,
+        features,
+        classes,
+        set_,
+        test_set,
+        ranges,
+        budget,
+        Output(json),
+    )
 
 
 @app.command("mlp")
@@ -79,14 +145,22 @@ def mlp(
     classes: Classes = None,
     set_: RecipeValues = None,
     test_set: TestSet = None,
+    ranges: Range = None,
+    epsilon: Epsilon = 5.0,
+    delta: Delta = 1e-3,
+    rounds: Rounds = 10,
+    records: HeldRecords = 500,
+    max_grad_norm: GradNorm = 1.0,
+    no_privacy: NoPrivacy = False,
     json: Json = False,
 ) -> None:
     """Make a multilayer perceptron."""
     from zkpfl.learning import architectures
 
     widths = _numbers(hidden, "hidden", separator=",") if hidden else ()
+    budget = None if no_privacy else Budget(epsilon, delta, rounds, records, max_grad_norm)
     module = architectures.mlp(inputs, widths, outputs, activation=activation, dropout=dropout, seed=seed)
-    _write(module, inputs, out, features, classes, set_, test_set, Output(json))
+    _write(module, inputs, out, features, classes, set_, test_set, ranges, budget, Output(json))
 
 
 @app.command("cnn")
@@ -102,18 +176,26 @@ def cnn(
     classes: Classes = None,
     set_: RecipeValues = None,
     test_set: TestSet = None,
+    ranges: Range = None,
+    epsilon: Epsilon = 5.0,
+    delta: Delta = 1e-3,
+    rounds: Rounds = 10,
+    records: HeldRecords = 500,
+    max_grad_norm: GradNorm = 1.0,
+    no_privacy: NoPrivacy = False,
     json: Json = False,
 ) -> None:
     """Make a convolutional network for images."""
     from zkpfl.learning import architectures
 
     shape = _numbers(image, "image", separator="x")
+    budget = None if no_privacy else Budget(epsilon, delta, rounds, records, max_grad_norm)
     if len(shape) != 3:
         raise InvalidParameter(f"{image!r} is not CxHxW", field="image", hint="such as 1x28x28")
     widths = _numbers(channels, "channels", separator=",")
     module = architectures.cnn(shape, widths, outputs, activation=activation, norm=norm, seed=seed)
     inputs = shape[0] * shape[1] * shape[2]
-    _write(module, inputs, out, features, classes, set_, test_set, Output(json))
+    _write(module, inputs, out, features, classes, set_, test_set, ranges, budget, Output(json))
 
 
 @app.command("show")
@@ -133,6 +215,8 @@ def _write(
     classes: str | None,
     values: list[str] | None,
     test_set: str | None,
+    ranges: str | None,
+    budget: Budget | None,
     output: Output,
 ) -> None:
     from zkpfl.cli.sources import data_source
@@ -144,7 +228,10 @@ def _write(
         raise InvalidParameter(f"{out} exists already", field="out", hint="choose another file")
     names = _names(features, "x", inputs, "features")
     labels = _names(classes, "", count_outputs(module, inputs), "classes")
-    recipe = Recipe.from_values(names, labels, dict(_assignment(text) for text in values or []))
+    given = dict(_assignment(text) for text in values or [])
+    recipe = Recipe.from_values(names, labels, given, _ranges(ranges, inputs))
+    if budget is not None:
+        recipe = budget.applied(recipe)
     records = None if test_set is None else data_source(test_set, 0).load(recipe)
     bundle = bundle_of(module, recipe, records)
     out.write_bytes(bundle.to_bytes())
@@ -164,6 +251,19 @@ def _inputs(example: str) -> int:
     if getattr(records, "ndim", 0) != 2:
         raise InvalidParameter("must hold records [n, inputs]", field="example")
     return int(records.shape[1])
+
+
+def _ranges(text: str | None, inputs: int) -> tuple[tuple[float, float], ...] | None:
+    if text is None:
+        return None
+    try:
+        pairs = [tuple(float(end) for end in part.split(":")) for part in text.split(",")]
+        checked = tuple((low, high) for low, high in pairs)
+    except ValueError as error:
+        raise InvalidParameter(f"{text!r} is not LOW:HIGH[,…]", field="ranges") from error
+    if len(checked) not in (1, inputs):
+        raise InvalidParameter(f"{len(checked)} for {inputs} features", field="ranges")
+    return checked if len(checked) == inputs else checked * inputs
 
 
 def _names(given: str | None, prefix: str, count: int, field: str) -> tuple[str, ...]:

@@ -17,6 +17,8 @@ MAX_FEATURES = 1 << 16
 MAX_CLASSES = 4096
 DEFAULTS = {"learning_rate": 0.05, "clip_norm": 1.0}
 """Of what a recipe must say, for owners who do not."""
+_STRUCTURED = frozenset({"features", "classes", "feature_ranges", "privacy"})
+"""What is no single word."""
 MAX_RANGE = 1e12
 
 
@@ -103,7 +105,11 @@ class Recipe:
 
     @classmethod
     def from_values(
-        cls, features: tuple[str, ...], classes: tuple[str, ...], values: Mapping[str, str]
+        cls,
+        features: tuple[str, ...],
+        classes: tuple[str, ...],
+        values: Mapping[str, str],
+        feature_ranges: Ranges | None = None,
     ) -> Recipe:
         """Make a recipe from words of a command line: `DEFAULTS`, but for what ``values`` says.
 
@@ -115,11 +121,11 @@ class Recipe:
         kinds = {item.name: str(item.type) for item in fields(cls)}
         chosen: dict[str, Any] = dict(DEFAULTS)
         for name, text in values.items():
-            if name in ("features", "classes") or name not in kinds:
-                known = ", ".join(sorted(kinds.keys() - {"features", "classes"}))
+            if name not in kinds or name in _STRUCTURED:
+                known = ", ".join(sorted(kinds.keys() - _STRUCTURED))
                 raise InvalidParameter("is no value of a recipe", field=name, hint=f"known are {known}")
             chosen[name] = _from_word(text, kinds[name], name)
-        return cls(features=features, classes=classes, **chosen)
+        return cls(features=features, classes=classes, feature_ranges=feature_ranges, **chosen)
 
     def to_json(self) -> bytes:
         """Canonical JSON of all fields."""

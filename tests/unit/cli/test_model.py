@@ -57,6 +57,25 @@ def test_layers_make_a_bundle(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         assert Bundle.from_bytes(out.read_bytes()).recipe.learning_rate == 0.05
 
 
+def test_a_model_trains_privately_unless_its_owner_says_otherwise(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["model", "mlp", "--inputs", "3", "--outputs", "2", "--json", "--out"]
+    budget = ["--epsilon", "2", "--delta", "1e-4", "--rounds", "4", "--records", "100", "--ranges", "0:1"]
+    assert run([*command, str(tmp_path / "a"), "--set", "batch_size=50", *budget]) == 0
+    made = result(capsys)
+    privacy = Bundle.from_bytes((tmp_path / "a").read_bytes()).recipe.privacy
+    assert privacy is not None
+    assert made["privacy"] == privacy.to_dict()
+    assert (privacy.batch, privacy.local_steps, privacy.least_records) == (50, 2, 100)
+    assert privacy.within(4)
+    assert not privacy.within(6)
+    assert made["feature_ranges"] == [[0.0, 1.0]] * 3
+    assert run([*command, str(tmp_path / "b"), "--ranges", "0:1,2:3,-1:1", "--no-privacy"]) == 0
+    made = result(capsys)
+    assert (made["privacy"], made["feature_ranges"]) == (None, [[0.0, 1.0], [2.0, 3.0], [-1.0, 1.0]])
+
+
 def test_an_example_may_be_an_array_of_records(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.save(tmp_path / "records.npy", np.zeros((3, 6)))
     command = ["model", "export", "tests.unit.cli.test_model:factory", "--out", str(tmp_path / "a"), "--json"]
@@ -80,6 +99,12 @@ def factory() -> object:
         (["mlp", "--inputs", "3", "--outputs", "2", "--set", "batch_size=0"], "batch_size"),
         (["mlp", "--inputs", "3", "--outputs", "2", "--features", "a,b"], "features"),
         (["mlp", "--inputs", "3", "--outputs", "2", "--classes", "a"], "classes"),
+        (["mlp", "--inputs", "3", "--outputs", "2", "--ranges", "0:1,0:1"], "ranges"),
+        (["mlp", "--inputs", "3", "--outputs", "2", "--ranges", "low:high"], "ranges"),
+        (["mlp", "--inputs", "3", "--outputs", "2", "--ranges", "1:0"], "feature_ranges"),
+        (["mlp", "--inputs", "3", "--outputs", "2", "--set", "privacy=none"], "privacy"),
+        (["mlp", "--inputs", "3", "--outputs", "2", "--set", "statistics=true"], "statistics"),
+        (["cnn", "--image", "1x8x8", "--outputs", "2", "--norm", "batch"], "graph"),
         (["cnn", "--image", "28x28", "--outputs", "2"], "image"),
         (["cnn", "--image", "1xax28", "--outputs", "2"], "image"),
         (["cnn", "--image", "1x2x2", "--outputs", "2"], "channels"),
