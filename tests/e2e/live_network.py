@@ -11,6 +11,7 @@ from typing import Any
 
 from zkpfl.learning.bundle import Bundle
 from zkpfl.learning.records import Records
+from zkpfl.learning.training_worker import TrainingLimits
 from zkpfl.ledger.client import LedgerClient, deploy
 from zkpfl.ledger.connection import Connection
 from zkpfl.ledger.records import MPC, DeploymentTerms, Durations, Job
@@ -158,13 +159,16 @@ class LiveNetwork:
         self.nodes = [self.nodes[index] for index in order]
         self.node_identities = [self.node_identities[index] for index in order]
 
-    def start_trainer(self, job_id: int, records: Records, *, seed: int | None = 0) -> RoleThread:
+    def start_trainer(
+        self, job_id: int, records: Records, *, seed: int | None = 0, limits: TrainingLimits | None = None
+    ) -> RoleThread:
         """Start a trainer once those before it have joined, so that its number is its place in the list."""
         number = len(self.trainers)
         identity = self._funded(Identity.generate(with_bls=False))
 
         def run(thread: RoleThread) -> Job:
-            settings = TrainerSettings(stake=STAKE, seed=seed, policy=JoinPolicy(most_epsilon=math.inf))
+            policy = JoinPolicy(most_epsilon=math.inf)
+            settings = TrainerSettings(stake=STAKE, seed=seed, policy=policy, limits=limits)
             client = self.client(identity)
             load = lambda _recipe: records  # noqa: E731
             role = TrainerRole(client, self.store, identity, load, job_id, settings, thread.recorder)

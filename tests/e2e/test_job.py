@@ -6,6 +6,7 @@ from tests.e2e.live_network import STAKE, LiveNetwork
 from zkpfl.learning.averaging import simulate
 from zkpfl.learning.bundle import Bundle
 from zkpfl.learning.heart_disease import HospitalSplit
+from zkpfl.learning.training_worker import TrainingLimits
 from zkpfl.learning.weights import checkpoint_weights, flatten
 from zkpfl.ledger.records import MPC, JobStatus
 
@@ -16,7 +17,7 @@ def test_job_of_four_hospitals(
     network = network_on_each_chain
     job_id = network.start_owner(bundle, training_rounds=2)
     for hospital in hospitals:
-        network.start_trainer(job_id, hospital.train)
+        network.start_trainer(job_id, hospital.train, limits=TrainingLimits())
 
     result = network.finish()
 

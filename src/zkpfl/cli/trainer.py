@@ -56,6 +56,10 @@ def run(
         ),
     ] = 8.0,
     most_delta: Annotated[float, typer.Option(min=0, max=0.1, help="Refuse a larger delta.")] = 1e-3,
+    memory: Annotated[
+        float,
+        typer.Option(metavar="GIB", min=0.0625, help="Memory that training may use, in a process apart."),
+    ] = 8.0,
     stake: Stake = "500",
     wait: WaitSeconds = 0,
     json: Json = False,
@@ -66,6 +70,7 @@ def run(
     stop, output = stop_on_signals(), Output(json)
     source = data_source(data, seed or 0)
     from zkpfl.cli.jobs import job_result, require_success, wait_for_job
+    from zkpfl.learning.training_worker import TrainingLimits
     from zkpfl.roles.identity import Identity
     from zkpfl.roles.job_reader import JobReader
     from zkpfl.roles.network import Network
@@ -76,7 +81,8 @@ def run(
     ledger = where.connect(keys.account, stop)
     wait_for_job(ledger, job, wait, stop)
     policy = JoinPolicy(smallest_set, frozenset(known), most_epsilon, most_delta)
-    settings = TrainerSettings(amount, seed, source.stream, device.value, policy)
+    limits = TrainingLimits(memory_bytes=int(memory * (1 << 30)))
+    settings = TrainerSettings(amount, seed, source.stream, device.value, policy, limits)
     store = where.open_store()
     ended = TrainerRole(ledger, store, keys, source.load, job, settings, output).run(stop)
     require_success(ended)

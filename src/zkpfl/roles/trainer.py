@@ -18,6 +18,7 @@ from zkpfl.crypto.sealing import derive_key
 from zkpfl.crypto.transcript import Context
 from zkpfl.errors import (
     CorruptContent,
+    DeadlineExceeded,
     InvalidBundle,
     InvalidData,
     JobFailed,
@@ -31,6 +32,7 @@ from zkpfl.learning.recipe import Recipe
 from zkpfl.learning.records import Records
 from zkpfl.learning.statistics import local_statistics, to_fixed
 from zkpfl.learning.training import local_noise_key, local_seed, train_locally
+from zkpfl.learning.training_worker import TrainingLimits, TrainingWorker
 from zkpfl.ledger.client import LedgerClient
 from zkpfl.ledger.records import Job, JobStatus, Phase, Round, RoundKind
 from zkpfl.ledger.rules import score_commitment
@@ -53,6 +55,7 @@ from zkpfl.storage.store import Store
 PATIENCE_S = 2.0
 UPLOAD_TIMEOUT_S = 60.0
 LAGGARD_GRACE_S = 0.5
+START_TIMEOUT_S = 120.0
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,8 @@ class TrainerSettings:
         ``cpu`` or ``cuda``.
     policy
         Which jobs are joined at all.
+    limits
+        What one round of training may use; None trains in this process, without limits.
     """
 
     stake: int
@@ -80,6 +85,7 @@ class TrainerSettings:
     stream: int | None = None
     device: str = "cpu"
     policy: JoinPolicy = field(default_factory=JoinPolicy)
+    limits: TrainingLimits | None = field(default_factory=TrainingLimits)
 
 
 class TrainerRole:
@@ -126,6 +132,7 @@ class TrainerRole:
         self._keys = KeyCollector(
             ledger, self._reader, identity.encryption, JOB_KEY, self._node_client, self._on_fault
         )
+        self._worker: TrainingWorker | None = None
         self._number: int | None = None
         self._submitted = 0
         self._budget_spent = False
@@ -148,8 +155,12 @@ class TrainerRole:
         InvalidData
             The trainer's records do not fit the job's recipe; the job has been left.
         """
+        if self._settings.limits is not None:
+            self._worker = TrainingWorker(self._settings.limits)
         try:
             self._register()
+            if self._worker is not None:
+                self._worker.wait_until_ready(START_TIMEOUT_S)
             RoleLoop(self._ledger, stop, self._report).run(self._step)
             job = self._reader.job()
             if job.status.ended:
@@ -159,6 +170,8 @@ class TrainerRole:
             self._pool.shutdown(wait=False, cancel_futures=True)
             for client in self._clients.values():
                 client.close()
+            if self._worker is not None:
+                self._worker.close()
 
     def _register(self) -> None:
         if self._ledger.trainer(self._identity.account.address) is None:
@@ -245,7 +258,7 @@ class TrainerRole:
         if round_.phase is Phase.COLLECT and self._submitted < number:
             may = self._own_number < round_.members and not round_.submitted >> self._own_number & 1
             if may and self._within_budget(number, round_.kind):
-                self._submit(job, number, round_)
+                self._try_to_submit(job, number, round_)
             self._submitted = number
         elif round_.phase is Phase.SCORE and self._scored < number:
             if round_.accepted >> self._own_number & 1:
@@ -269,11 +282,20 @@ class TrainerRole:
             self._report(RoleEvent("budget_spent", self._job_id, number, fields))
         return not self._budget_spent
 
+    def _try_to_submit(self, job: Job, number: int, round_: Round) -> None:
+        """Submit, or sit the round out if training does not end in time: the next may be quicker."""
+        try:
+            self._submit(job, number, round_)
+        except DeadlineExceeded as error:
+            if error.field != "training":
+                raise
+            self._on_fault(error)
+
     def _submit(self, job: Job, number: int, round_: Round) -> None:
         began = time.monotonic()
         plan = self._reader.plan(job, round_)
         seeded = self._pool.submit(SeededShares, plan)  # independent of the data: made while the model trains
-        values = self._values(plan, round_.kind)
+        values = self._values(plan, round_)
         submission = prepare_submission(plan, self._identity.account, values, seeded.result())
         manifest_digest = self._publish(submission)
         patience_s = max(1.0, (round_.collect_deadline - time.time()) / 2)
@@ -285,9 +307,9 @@ class TrainerRole:
         }
         self._report(RoleEvent("submitted", self._job_id, number, fields))
 
-    def _values(self, plan: RoundPlan, kind: RoundKind) -> NDArray[np.int16]:
+    def _values(self, plan: RoundPlan, round_: Round) -> NDArray[np.int16]:
         member, records = self._require_member(), self._require_records()
-        if kind is RoundKind.STATISTICS:
+        if round_.kind is RoundKind.STATISTICS:
             return encode_integers(to_fixed(local_statistics(records.features)), plan.layout.value_bits)
         training_round = member.training_rounds + 1
         run_seed = self._settings.seed
@@ -298,16 +320,28 @@ class TrainerRole:
             training = local_seed(run_seed, training_round, stream)
             rounding = rounding_seed(run_seed, training_round, stream)
             noise = local_noise_key(run_seed, training_round, stream)
-        update = train_locally(
-            member.model,
-            member.weights,
-            member.standardized(records),
-            member.bundle.recipe,
-            seed=training,
-            noise_key=noise,
-            device=self._settings.device,
-        )
+        update = self._update(member, records, round_, training, noise)
         return encode_update(update, fixed_point(member.bundle), plan.rotation_seed, rounding)
+
+    def _update(
+        self, member: Member, records: Records, round_: Round, seed: int, noise_key: bytes | None
+    ) -> NDArray[np.float32]:
+        data, device = member.standardized(records), self._settings.device
+        if self._worker is None:
+            recipe = member.bundle.recipe
+            return train_locally(
+                member.model, member.weights, data, recipe, seed=seed, noise_key=noise_key, device=device
+            )
+        timeout_s = max(1.0, round_.collect_deadline - time.time())
+        return self._worker.train(
+            member.bundle,
+            member.weights,
+            data,
+            seed=seed,
+            noise_key=noise_key,
+            device=device,
+            timeout_s=timeout_s,
+        )
 
     def _publish(self, submission: PreparedSubmission) -> bytes:
         commitments = str(self._store.put(submission.commitments))
