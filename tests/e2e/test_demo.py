@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import signal
@@ -9,6 +10,8 @@ import statistics
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +78,33 @@ def test_demo_reaches_its_target_and_everything_was_checked(undisturbed: dict[st
     assert result["rounds"] <= 30
     assert set(result["rewards"]) == HOSPITALS
     assert {"job", "target", "wall_s", "data_dir"} <= set(result)
+
+
+def test_no_file_of_a_demo_but_the_key_files_holds_a_secret(undisturbed: dict[str, Any]) -> None:
+    """Neither ledger, storage and memory of nodes, nor what any of nine processes said or logged."""
+    folder = Path(undisturbed["data_dir"])
+    secrets = dict(held_secrets(folder / "keys"))
+    assert len(secrets) == 8 * 2 + 3 + 1  # account and encryption keys, BLS keys of zk-nodes, the job key
+    weights = (folder / "model.safetensors").read_bytes()
+    secrets["weights"] = weights[-64:]
+    rest = [path for path in folder.rglob("*") if path.is_file() and "keys" not in path.parts]
+    contents = {path: path.read_bytes() for path in rest if path.name != "model.safetensors"}
+    assert {path.parts[len(folder.parts)] for path in contents} >= {"ledger", "logs", "store", "node-1"}
+    found = [
+        (name, str(path))
+        for (name, secret), (path, content) in product(secrets.items(), contents.items())
+        for spelling in (secret, secret.hex().encode(), base64.b64encode(secret)[:-4])
+        if spelling in content
+    ]
+    assert not found
+
+
+def held_secrets(keys: Path) -> Iterator[tuple[str, bytes]]:
+    """Every secret that a key file holds, by name of the file and member."""
+    for path in sorted(keys.iterdir()):
+        for member, value in json.loads(path.read_text()).items():
+            if member != "format" and value is not None:
+                yield f"{path.name}: {member}", bytes.fromhex(value.removeprefix("0x"))
 
 
 def test_accuracy_on_average_over_five_seeds(undisturbed: dict[str, Any], tmp_path: Path) -> None:

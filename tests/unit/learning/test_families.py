@@ -19,6 +19,7 @@ from zkpfl.learning.bundle import Bundle
 from zkpfl.learning.export import bundle_of, count_outputs, export_graph, load_module
 from zkpfl.learning.graph import GraphModule
 from zkpfl.learning.operators import OPERATORS
+from zkpfl.learning.private_training import require_separable
 from zkpfl.learning.recipe import Recipe
 from zkpfl.learning.records import Records
 from zkpfl.learning.training import train_locally
@@ -82,6 +83,17 @@ def test_gradients_of_single_records_add_up(name: str) -> None:
     whole = torch.autograd.grad(cross_entropy(model(x), y), list(parameters.values()))
     for (parameter, values), expected in zip(single.items(), whole, strict=True):
         torch.testing.assert_close(values.mean(0), expected, rtol=1e-4, atol=1e-6, msg=parameter)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.filterwarnings("ignore::UserWarning")
+def test_every_family_but_batch_norm_trains_record_by_record(name: str) -> None:
+    model = GraphModule(*export_graph(family(name), torch.zeros(2, INPUTS)))
+    if name == "cnn_batch":
+        with pytest.raises(InvalidBundle, match="batch norm"):
+            require_separable(model)
+    else:
+        require_separable(model)
 
 
 def test_every_allowed_operator_is_documented_and_no_other() -> None:
