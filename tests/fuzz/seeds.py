@@ -24,6 +24,7 @@ from zkpfl.crypto.sealing import EncryptionKey
 from zkpfl.crypto.signatures import AccountKey
 from zkpfl.learning import tensors
 from zkpfl.params import Layout
+from zkpfl.privacy.record_level import RecordPrivacy
 from zkpfl.protocol.manifests import (
     AggregateManifest,
     JobManifest,
@@ -98,8 +99,10 @@ def seeds() -> Iterator[tuple[str, bytes]]:
 def _json() -> Iterator[tuple[str, bytes]]:
     shares = tuple(ShareEntry(node, CID, KEY, KEY, bytes(65)) for node in (1, 2))
     layout = Layout(dimension=600, norm_bound=40_000)
+    privacy = RecordPrivacy(5.0, 1e-3, 1.0, 2.0, batch=20, local_steps=1, least_records=100)
     for manifest in (
         JobManifest(CID, KEY, KeyAnnouncement(KEY, KEY, (KEY, KEY), (KEY,)), layout, None),
+        JobManifest(CID, KEY, KeyAnnouncement(KEY, KEY, (KEY, KEY)), layout, None, privacy=privacy),
         KeyManifest((CID, CID)),
         SubmissionManifest(bytes(20), CID, shares),
         AggregateManifest(1, CID, KEY, KEY, KEY, b"proof"),

@@ -26,7 +26,7 @@ Stake = Annotated[str, typer.Option(metavar="MPC", help="Stake, if the account i
 Epsilon = Annotated[
     float | None,
     typer.Option(
-        "--epsilon", min=1e-3, max=1000, help="Privacy budget of a record; the model's own by default."
+        "--epsilon", min=1e-3, max=100, help="Privacy budget of a record; the model's own by default."
     ),
 ]
 Delta = Annotated[

@@ -26,7 +26,7 @@ def privacy() -> None:
 
 @app.command("plan")
 def plan(
-    epsilon: Annotated[float, typer.Option(min=1e-3, max=1000, help="Budget of a record.")],
+    epsilon: Annotated[float, typer.Option(min=1e-3, max=100, help="Budget of a record.")],
     delta: Annotated[float, typer.Option(min=1e-12, max=0.1, help="Its delta.")],
     rounds: Annotated[int, typer.Option(min=1, max=65536, help="Training rounds.")],
     trainers: Annotated[int, typer.Option(min=1, max=256, help="Trainers in a sum.")] = 10,

@@ -20,6 +20,8 @@ RESOLUTION = 1_000_000
 MIN_NOISE, MAX_NOISE = 0.3, 100.0
 MAX_STEPS = 1_000_000
 MIN_LATTICE_SIGMA = 2.0
+_MOST_DIVERGENCE = 5000.0
+_MOST_DIVERGENCE_UNSAMPLED = 400.0  # there ε is above 150
 _NOISE_PRECISION = 1000
 
 
@@ -44,7 +46,8 @@ def dp_sgd_epsilon(noise_multiplier: float, sample_rate: float, steps: int, delt
     Returns
     -------
     float
-        ε, at least 0.
+        ε, at least 0; infinite where there is so little noise that nobody could want to know: the
+        distribution would fill the memory, and strangers choose the arguments.
 
     Raises
     ------
@@ -53,7 +56,7 @@ def dp_sgd_epsilon(noise_multiplier: float, sample_rate: float, steps: int, delt
 
     Notes
     -----
-    Some 10 to 300 ms; the last 1024 answers are remembered.
+    Some 10 to 300 ms, a few seconds at most; the last 1024 answers are remembered.
     """
     _require(MIN_NOISE - 0.01 <= noise_multiplier <= MAX_NOISE, "noise_multiplier", "in [0.3, 100]")
     _require(0 < sample_rate <= 1, "sample_rate", "in (0, 1]")
@@ -61,6 +64,10 @@ def dp_sgd_epsilon(noise_multiplier: float, sample_rate: float, steps: int, delt
     _check_delta(delta)
     if steps == 0:
         return 0.0
+    # Rényi divergence of order 2 of all steps; no privacy loss that matters is far above it.
+    divergence = steps * math.log1p(sample_rate**2 * math.expm1(noise_multiplier**-2))
+    if divergence > (_MOST_DIVERGENCE if sample_rate < 1 else _MOST_DIVERGENCE_UNSAMPLED):
+        return math.inf
     import dp_accounting  # noqa: PLC0415
     from dp_accounting import pld  # noqa: PLC0415
 

@@ -9,7 +9,7 @@ from typing import Any
 from zkpfl.errors import InvalidParameter
 from zkpfl.privacy.accounting import MAX_NOISE, MIN_NOISE, dp_sgd_epsilon, dp_sgd_noise
 
-MAX_EPSILON = 1000.0
+MAX_EPSILON = 100.0
 MAX_ROUNDS = 1 << 16
 _SIGMA_FROM, _SIGMA_TO = 1 << 13, 1 << 16
 _UNITS_PER_COORDINATE = 32
@@ -46,7 +46,7 @@ class RecordPrivacy:
     Parameters
     ----------
     epsilon, delta
-        Budget of a trainer's record for the whole job: ε in (0, 1000], δ in (0, 0.1].
+        Budget of a trainer's record for the whole job: ε in (0, 100], δ in (0, 0.1].
     max_grad_norm
         C_g, L2 norm to which the gradient of one record is clipped, in (0, 1e6].
     noise_multiplier

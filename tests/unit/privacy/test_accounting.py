@@ -42,6 +42,11 @@ def test_more_is_never_cheaper() -> None:
     assert dp_sgd_epsilon(1.0, 0.1, 0, 1e-3) == 0
 
 
+@pytest.mark.parametrize("arguments", [(0.3, 1.0, 10**6), (0.3, 0.5, 10**6), (0.29, 0.01, 10**6)])
+def test_strangers_cannot_make_the_accountant_fill_the_memory(arguments: tuple[float, float, int]) -> None:
+    assert dp_sgd_epsilon(*arguments, 1e-12) == math.inf
+
+
 @pytest.mark.parametrize("epsilon", [0.5, 3.0])
 def test_the_noise_is_the_smallest_that_is_enough(epsilon: float) -> None:
     noise = dp_sgd_noise(epsilon, 0.2, 30, 1e-3)

@@ -74,7 +74,7 @@ def test_dictionaries_go_there_and_back() -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("epsilon", 0), ("epsilon", math.nan), ("epsilon", "1"), ("epsilon", True), ("epsilon", 1001),
+        ("epsilon", 0), ("epsilon", math.nan), ("epsilon", "1"), ("epsilon", True), ("epsilon", 101),
         ("delta", 0), ("delta", 0.2), ("max_grad_norm", 0), ("noise_multiplier", 0.29),
         ("noise_multiplier", 101), ("batch", 0), ("batch", 1.0), ("local_steps", 1001), ("least_records", 19),
     ],
