@@ -49,8 +49,11 @@ def evaluate(
         Features or labels do not fit the model.
     InvalidParameter
         The weights do not.
+    InvalidBundle
+        See :func:`require_evaluable`.
     """
     records = Records.checked(features, labels, inputs=model.inputs, classes=model.outputs)
+    require_evaluable(model, len(records))
     model.cpu().eval()
     assign(model, weights)
     correct, loss = 0, 0.0
@@ -62,3 +65,9 @@ def evaluate(
             correct += int((logits.argmax(dim=1) == y).sum())
             loss += float(torch.nn.functional.cross_entropy(logits.double(), y, reduction="sum"))
     return Score(correct, len(records), loss / len(records))
+
+
+def require_evaluable(model: GraphModule, records: int) -> None:
+    """Raise ``InvalidBundle`` unless the graph works for the batches in which so many are evaluated."""
+    for size in {min(records, EVALUATION_BATCH), records % EVALUATION_BATCH} - {0}:
+        model.require_batch(size, modes=(False,))

@@ -30,6 +30,9 @@ from zkpfl.learning.operators import (
     check_arguments,
     result_kind,
 )
+from zkpfl.learning.recipe import MAX_CLASSES, MAX_FEATURES
+from zkpfl.learning.recurrent import GATES, empty_result
+from zkpfl.learning.work import MAX_TRIAL_WORK, MAX_WORK, Meter, tensors_in
 
 FORMAT = "zkpfl.graph.v1"
 MAX_GRAPH_BYTES = 1 << 20
@@ -39,6 +42,10 @@ MAX_ACTIVATIONS = 1 << 28
 
 EVALUATION_BATCH = 256
 """Records evaluated at once; every graph is tried on the meta device with this batch when it is read."""
+
+TRIAL_RECORDS = 2
+BOTH_MODES = (False, True)
+"""Evaluation and training."""
 
 _TORCH_REFUSALS = (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError, ArithmeticError)
 
@@ -72,8 +79,8 @@ class Graph:
             raise InvalidBundle(f"must be {FORMAT!r}", field="graph.format")
         nodes = _parse_nodes(body["nodes"])
         return cls(
-            inputs=_integer(body["inputs"], 1, tensors.MAX_ELEMENTS, "graph.inputs"),
-            outputs=_integer(body["outputs"], 1, tensors.MAX_ELEMENTS, "graph.outputs"),
+            inputs=_integer(body["inputs"], 1, MAX_FEATURES, "graph.inputs"),
+            outputs=_integer(body["outputs"], 1, MAX_CLASSES, "graph.outputs"),
             output=_integer(body["output"], 0, len(nodes) - 1, "graph.output"),
             nodes=nodes,
         )
@@ -82,8 +89,10 @@ class Graph:
         """Names of all ``parameter`` or ``buffer`` nodes, in the order of the graph."""
         return [node.name for node in self.nodes if node.op == op]
 
-    def run(self, features: Tensor, weights: Mapping[str, Tensor], *, training: bool) -> list[Any]:
-        """Value of every node, for a batch ``features`` and the tensors by name."""
+    def run(
+        self, features: Tensor, weights: Mapping[str, Tensor], *, training: bool, meter: Meter | None = None
+    ) -> list[Any]:
+        """Value of every node, for a batch ``features`` and the tensors by name; a meter may stop it."""
         values: list[Any] = []
         for node in self.nodes:
             if node.op == "input":
@@ -91,7 +100,7 @@ class Graph:
             elif node.arguments is None:
                 values.append(weights[node.name])
             else:
-                values.append(_call(node, values, features, training))
+                values.append(_call(node, values, features, training, meter))
         return values
 
 
@@ -110,20 +119,19 @@ class GraphModule(nn.Module):
     Raises
     ------
     InvalidBundle
-        Naming the place. The graph has been tried on the meta device, which allocates nothing, then on two
-        records: shapes fit, the output is ``[batch, outputs]``, and a batch of ``EVALUATION_BATCH`` stays
-        within ``MAX_ACTIVATIONS``.
+        Naming the place. The graph has been tried on the meta device, which allocates and computes nothing,
+        then on two records: shapes fit, the output is ``[batch, outputs]``, and a batch of
+        ``EVALUATION_BATCH`` stays within ``MAX_ACTIVATIONS`` and ``MAX_WORK``.
     """
 
     def __init__(self, graph: bytes, weights: bytes) -> None:
         super().__init__()
         self.graph = Graph.parse(graph)
+        self._batches: set[tuple[int, bool]] = set()
         self._register(weights)
         self.require_batch(EVALUATION_BATCH)
-        # The meta device accepts some calls that the real kernels refuse, such as an axis out of range.
-        copies = {name: tensor.clone() for name, tensor in self.tensors().items()}
-        if not self._try_modes(torch.zeros(2, self.inputs), copies).requires_grad:
-            raise InvalidBundle("depends on no parameter", field="graph.output")
+        self.require_trial(TRIAL_RECORDS)
+        self._try_two_records()
 
     def _register(self, weights: bytes) -> None:
         arrays = tensors.unpack(weights, field="weights")
@@ -160,22 +168,44 @@ class GraphModule(nn.Module):
         result: Tensor = values[self.graph.output]
         return result
 
-    def require_batch(self, size: int) -> None:
-        """Raise ``InvalidBundle`` unless the graph works, and fits in memory, for ``size`` records."""
+    def require_batch(self, size: int, *, modes: tuple[bool, ...] = BOTH_MODES) -> None:
+        """Raise ``InvalidBundle`` unless the graph works, and fits in memory and time, for ``size`` records.
+
+        Shapes may depend on the batch in any way, so every size must be asked for before it is used: in
+        training (True), in evaluation (False), or in both.
+        """
+        for training in modes:
+            if (size, training) not in self._batches:
+                self._try_shapes(size, training, MAX_WORK)
+                self._batches.add((size, training))
+
+    def require_trial(self, size: int) -> None:
+        """Raise ``InvalidBundle`` unless ``size`` records take so little that they may be tried at once."""
+        for training in BOTH_MODES:
+            self._try_shapes(size, training, MAX_TRIAL_WORK)
+
+    def _try_shapes(self, size: int, training: bool, limit: int) -> None:
         weights = {name: torch.empty_like(tensor, device="meta") for name, tensor in self.tensors().items()}
-        self._try_modes(torch.empty(size, self.inputs, device="meta"), weights)
+        self._try(torch.empty(size, self.inputs, device="meta"), weights, training, limit)
 
-    def _try_modes(self, features: Tensor, weights: Mapping[str, Tensor]) -> Tensor:
-        with torch.random.fork_rng(devices=[]):
-            self._try(features, weights, training=False)
-            return self._try(features, weights, training=True)
+    def _try_two_records(self) -> None:
+        """The meta device accepts some calls that the real kernels refuse, such as an axis out of range."""
+        copies = {name: tensor.clone() for name, tensor in self.tensors().items()}
+        features = torch.zeros(TRIAL_RECORDS, self.inputs)
+        for training in BOTH_MODES:
+            if not self._try(features, copies, training).requires_grad:
+                raise InvalidBundle("depends on no parameter", field="graph.output")
 
-    def _try(self, features: Tensor, weights: Mapping[str, Tensor], *, training: bool) -> Tensor:
+    def _try(
+        self, features: Tensor, weights: Mapping[str, Tensor], training: bool, limit: int | None = None
+    ) -> Tensor:
+        meter = None if limit is None else Meter(limit, len(features))
         try:
-            values = self.graph.run(features, weights, training=training)
+            with torch.random.fork_rng(devices=[]):
+                values = self.graph.run(features, weights, training=training, meter=meter)
         except _TORCH_REFUSALS as error:
             raise InvalidBundle(f"does not run: {error}", field="graph") from error
-        made = [tensor for value in values for tensor in _tensors_in(value)]
+        made = list(tensors_in(values))
         if any(value.dtype != torch.float32 for value in made):
             raise InvalidBundle("every value must be float32", field="graph")
         if sum(value.numel() for value in made) > MAX_ACTIVATIONS:
@@ -232,7 +262,7 @@ def _parse_node(item: object, kinds: list[str], field: str) -> Node:
     return Node(op, arguments=check_arguments(op, arguments, kinds, field=field))
 
 
-def _call(node: Node, values: list[Any], features: Tensor, training: bool) -> Any:
+def _call(node: Node, values: list[Any], features: Tensor, training: bool, meter: Meter | None) -> Any:
     assert node.arguments is not None  # noqa: S101  (only operator nodes come here)
     arguments = {name: _resolve(value, values) for name, value in node.arguments.items()}
     if node.op == ITEM:
@@ -247,20 +277,20 @@ def _call(node: Node, values: list[Any], features: Tensor, training: bool) -> An
     if node.op == "aten.batch_norm.default" and not training:
         # Running variances are averaged and rounded like weights: a small one may come out below zero.
         arguments["running_var"] = arguments["running_var"].clamp_min(0)
-    operator: Callable[..., Any] = ALLOWED[node.op]
-    return operator(**arguments)
+    if node.op in GATES and features.is_meta:
+        result: Any = empty_result(node.op, arguments, "graph")
+    else:
+        operator: Callable[..., Any] = ALLOWED[node.op]
+        result = operator(**arguments)
+    if meter is not None:
+        meter.charge(node.op, arguments, result)
+    return result
 
 
 def _require_small_attention(query: Tensor, key: Tensor) -> None:
     """Some kernels hold the whole matrix of scores, which no result shows."""
     if key.ndim < 2 or query.shape[:-1].numel() * key.shape[-2] > MAX_ACTIVATIONS:
         raise InvalidBundle(f"attention needs more than {MAX_ACTIVATIONS} scores", field="graph")
-
-
-def _tensors_in(value: Any) -> list[Tensor]:
-    return [
-        item for item in (value if isinstance(value, (list, tuple)) else [value]) if isinstance(item, Tensor)
-    ]
 
 
 def _resolve(value: Any, values: list[Any]) -> Any:

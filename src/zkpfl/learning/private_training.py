@@ -84,6 +84,7 @@ def require_separable(model: GraphModule) -> None:
     hint = "use group norm or layer norm, or train without privacy"
     if "aten.batch_norm.default" in operators:
         raise InvalidBundle("batch norm mixes records: it has no private gradient", field="graph", hint=hint)
+    model.require_trial(1)
     example = torch.zeros(2, model.inputs), torch.zeros(2, dtype=torch.int64)
     with torch.random.fork_rng(devices=[]):
         _per_record(model)(*example)

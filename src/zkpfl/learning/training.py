@@ -84,9 +84,12 @@ def train_locally(
         The records do not fit the model.
     InvalidUpdate
         The training diverged.
+    InvalidBundle
+        See :func:`require_trainable`.
     """
     target = _device(device)
     records = Records.checked(records.features, records.labels, inputs=model.inputs, classes=model.outputs)
+    require_trainable(model, len(records), recipe)
     with _reproducible(seed, threads, target):
         assign(model.to(target), global_weights)
         if recipe.privacy is None:
@@ -106,12 +109,25 @@ def _optimize(model: GraphModule, records: Records, recipe: Recipe, seed: int, d
     labels = torch.from_numpy(records.labels).to(device)
     order = torch.Generator().manual_seed(seed)
     # Batches of nearly equal size: a last batch of one record would break batch norm.
-    batches = -(-len(records) // recipe.batch_size)
+    batches = _batches(len(records), recipe)
     optimizer = _optimizer(model, recipe)
     model.train()
     for _ in range(recipe.local_epochs):
         for indices in torch.randperm(len(records), generator=order).tensor_split(batches):
             _step(model, optimizer, features[indices.to(device)], labels[indices.to(device)])
+
+
+def _batches(records: int, recipe: Recipe) -> int:
+    return -(-records // recipe.batch_size)
+
+
+def require_trainable(model: GraphModule, records: int, recipe: Recipe) -> None:
+    """Raise ``InvalidBundle`` unless the graph works for the batches that so many records make."""
+    if recipe.privacy is not None:
+        return  # one record at a time: tried when the bundle was read
+    batches = _batches(records, recipe)
+    for size in {records // batches, -(-records // batches)}:
+        model.require_batch(size, modes=(True,))
 
 
 def _step(model: GraphModule, optimizer: torch.optim.Optimizer, features: Tensor, labels: Tensor) -> None:

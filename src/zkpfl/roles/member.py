@@ -20,7 +20,7 @@ from zkpfl.errors import (
     WrongContext,
 )
 from zkpfl.learning.bundle import MAX_BUNDLE_BYTES, Bundle
-from zkpfl.learning.evaluation import Score, evaluate
+from zkpfl.learning.evaluation import Score, evaluate, require_evaluable
 from zkpfl.learning.records import Records
 from zkpfl.learning.scaling import scaled
 from zkpfl.learning.slices import MAX_SLICE_BYTES, open_slice
@@ -81,6 +81,8 @@ class Member:
     ------
     WrongContext
         The bundle does not have the layouts that the job manifest states, or the member key is another.
+    InvalidBundle
+        It is none, or its graph does not work for as many records as a slice of the test set has.
     """
 
     def __init__(self, reader: JobReader, store: Store, job_key: bytes, on_fault: FaultHandler) -> None:
@@ -91,6 +93,7 @@ class Member:
         self._member_key = member_key(job_key)
         self.bundle = self._open_bundle(store, job_key)
         self.model = self.bundle.model()
+        require_evaluable(self.model, reader.job().terms.slice_records)
         self.weights = flatten(self.model)
         self.standardizer: Standardizer | None = None
         self.training_rounds = 0

@@ -31,7 +31,7 @@ from zkpfl.errors import (
 from zkpfl.learning.recipe import Recipe
 from zkpfl.learning.records import Records
 from zkpfl.learning.statistics import local_statistics, to_fixed
-from zkpfl.learning.training import local_noise_key, local_seed, train_locally
+from zkpfl.learning.training import local_noise_key, local_seed, require_trainable, train_locally
 from zkpfl.learning.training_worker import TrainingLimits, TrainingWorker
 from zkpfl.ledger.client import LedgerClient
 from zkpfl.ledger.records import Job, JobStatus, Phase, Round, RoundKind
@@ -250,6 +250,7 @@ class TrainerRole:
                 field="data",
                 hint="choose the columns that the job's recipe names",
             )
+        require_trainable(member.model, len(records), member.bundle.recipe)
         return records
 
     def _step_round(self, job: Job) -> None:
