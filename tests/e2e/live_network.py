@@ -25,6 +25,7 @@ from zkpfl.roles.trainer import TrainerRole, TrainerSettings
 from zkpfl.roles.zk_node import ZkNodeRole
 from zkpfl.rpc.server import RunningServer, serve
 from zkpfl.storage.local import LocalStore
+from zkpfl.storage.store import Store
 
 STAKE = 500 * MPC
 PURSE = 2000 * MPC
@@ -87,7 +88,7 @@ class LiveNetwork:
         self.url = url
         self.folder = folder
         self.store_folder = folder / "store"
-        self.store = LocalStore(self.store_folder)
+        self.store = self.open_store("owner")
         self.deployer = Identity.generate(with_bls=False)
         self.treasury = deploy(Connection(url, self.deployer.account), DeploymentTerms(challenge_s=1))
         self.node_identities = [self._funded(Identity.generate(with_bls=True)) for _ in range(nodes)]
@@ -99,6 +100,10 @@ class LiveNetwork:
 
     def client(self, identity: Identity) -> LedgerClient:
         return LedgerClient(Connection(self.url, identity.account), self.treasury.contract)
+
+    def open_store(self, party: str) -> Store:
+        """A party's view of storage: one folder for all."""
+        return LocalStore(self.store_folder)
 
     def close(self) -> None:
         for thread in [*self.nodes, *self.trainers, *([self.owner] if self.owner else [])]:
@@ -165,13 +170,14 @@ class LiveNetwork:
         """Start a trainer once those before it have joined, so that its number is its place in the list."""
         number = len(self.trainers)
         identity = self._funded(Identity.generate(with_bls=False))
+        store = self.open_store(f"trainer-{number}")
 
         def run(thread: RoleThread) -> Job:
             policy = JoinPolicy(most_epsilon=math.inf)
             settings = TrainerSettings(stake=STAKE, seed=seed, policy=policy, limits=limits)
             client = self.client(identity)
             load = lambda _recipe: records  # noqa: E731
-            role = TrainerRole(client, self.store, identity, load, job_id, settings, thread.recorder)
+            role = TrainerRole(client, store, identity, load, job_id, settings, thread.recorder)
             return role.run(thread.stop)
 
         thread = RoleThread(run).start()
@@ -203,12 +209,13 @@ class LiveNetwork:
     def _start_node(self, index: int) -> RoleThread:
         identity = self.node_identities[index]
         ready = threading.Event()
+        store = self.open_store(f"node-{identity.account.address.hex()}")
 
         def run(thread: RoleThread) -> None:
             client = self.client(identity)
             name = f"node-{identity.account.address.hex()}"
             journal = SqliteReleaseJournal(self.folder / name / "released.db")
-            role = ZkNodeRole(client, self.store, identity, journal, thread.recorder)
+            role = ZkNodeRole(client, store, identity, journal, thread.recorder)
             record = client.node(identity.account.address)
             port = int(record.endpoint.rsplit(":", 1)[1]) if record else 0
             server: RunningServer

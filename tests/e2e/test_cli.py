@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,13 @@ import pytest
 
 from zkpfl.cli.app import run
 from zkpfl.cli.lifeline import LEAVE_S, LIFELINE
+from zkpfl.cli.storage import parse_place
 from zkpfl.roles.network import Network
+from zkpfl.roles.store_place import KuboPlace, LocalPlace, read_swarm_key
+from zkpfl.storage.cid import ContentId
+from zkpfl.storage.kubo import KuboStore
+from zkpfl.storage.kubo_process import KuboSettings
+from zkpfl.storage.local import LocalStore
 
 pytestmark = pytest.mark.e2e
 
@@ -125,7 +131,7 @@ def test_from_keys_to_a_deployed_network(
     place = ["--url", url, "--identity", str(keys), "--network", str(network), "--store", str(store)]
     deployed = succeed("ledger", "deploy", *place, "--fund", f"{'0x' + '11' * 20}=0.5")
     assert deployed["funded"] == {"0x" + "11" * 20: "0.5"}
-    assert Network.load(network).store == store
+    assert Network.load(network).store == LocalPlace(store)
     assert Network.load(network).connect(None).token.balance(b"\x11" * 20) == 5 * 10**17
     assert succeed("job", "list", "--network", str(network)) == {"jobs": []}
     assert run(["job", "status", "1", "--network", str(network)]) == 4
@@ -138,13 +144,60 @@ def test_from_keys_to_a_deployed_network(
     assert ledger.wait(15) == 0
 
 
+def test_storage_is_looked_after(start: Start, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def call(*arguments: str, code: int = 0) -> dict[str, Any]:
+        assert run([*arguments, "--json"]) == code
+        return dict(json.loads(capsys.readouterr().out.splitlines()[-1]))
+
+    url = read_until(start("ledger", "serve", "--data-dir", str(tmp_path / "ledger")), "serving")["url"]
+    keys, network = tmp_path / "deployer.json", ["--network", str(tmp_path / "network.json")]
+    call("keys", "new", str(keys))
+    deploy = ["ledger", "deploy", "--url", url, "--identity", str(keys)]
+    call(*deploy, *network, "--store", str(tmp_path / "store"))
+    store = LocalStore(tmp_path / "store")
+    kept, other = store.put(b"kept"), store.put(b"other")
+    store.pin(kept, "mine")
+    assert call("store", "pins", *network) == {"pins": {"mine": [str(kept)]}}
+    assert call("store", "gc", *network) == {"released": [], "blocks": 0, "size_bytes": 0}
+    assert call("store", "gc", *network, "--grace", "0") == {"released": [], "blocks": 1, "size_bytes": 5}
+    assert store.has(kept)
+    assert not store.has(other)
+    for command in ("serve", "connect"):
+        assert call("store", command, *network, code=4)["error"]["field"] == "store"
+
+    private = ["--network", str(tmp_path / "private" / "network.json")]
+    call(*deploy, *private, "--store", f"kubo:{tmp_path / 'private' / 'ipfs'}")
+    peer, listen = "/ip4/127.0.0.1/tcp/4001/p2p/12D3KooW", "/ip4/127.0.0.1/tcp/0"
+    assert call("store", "connect", *private, "--peer", peer) == {"peers": [peer], "listen": [listen]}
+    assert call("store", "connect", *private, "--peer", "127.0.0.1:4001", code=4)["error"]["field"] == "peers"
+    place = Network.load(tmp_path / "private" / "network.json").store
+    assert isinstance(place, KuboPlace)
+    assert place.path == tmp_path / "private" / "ipfs"
+    assert (tmp_path / "private" / "swarm.key").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.kubo
+def test_an_ipfs_node_serves_until_it_is_told_to_stop(start: Start, tmp_path: Path) -> None:
+    place = parse_place(f"kubo:{tmp_path / 'ipfs'}", tmp_path)
+    Network("http://127.0.0.1:1", 31337, b"\x11" * 20, place).save(tmp_path / "network.json")
+    node = start("store", "serve", "--network", str(tmp_path / "network.json"))
+    (address,) = read_until(node, "serving")["addresses"]
+    settings = KuboSettings(read_swarm_key(tmp_path / "swarm.key"), peers=(address,))
+    with closing(KuboStore(tmp_path / "other", settings)) as store:
+        assert store.put(b"hello") == ContentId.of_block(b"hello")
+    node.send_signal(signal.SIGTERM)
+    assert node.wait(15) == 0
+
+
 @contextmanager
 def silent_ledger(tmp_path: Path) -> Iterator[tuple[Path, socket.socket]]:
     """Network file of a ledger that takes connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(30)
         file = tmp_path / "network.json"
-        Network(f"http://127.0.0.1:{server.getsockname()[1]}", 31337, b"\x11" * 20, Path("store")).save(file)
+        Network(
+            f"http://127.0.0.1:{server.getsockname()[1]}", 31337, b"\x11" * 20, LocalPlace(Path("store"))
+        ).save(file)
         yield file, server
 
 

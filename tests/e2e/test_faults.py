@@ -26,6 +26,7 @@ from zkpfl.protocol.trainer import PreparedSubmission, SealedShare
 from zkpfl.protocol.zk_node import AggregateShare, NodeRound
 from zkpfl.roles import trainer as trainer_role
 from zkpfl.roles.network import Network
+from zkpfl.roles.store_place import LocalPlace
 
 FAST = Durations(join=60, collect=8, check=4, aggregate=4, attest=4, score=6, reveal=4)
 
@@ -133,7 +134,7 @@ def serve_as_process(network: LiveNetwork, index: int, *start: str) -> subproces
     if not keys.exists():
         identity.save(keys)
         chain_id, contract = network.treasury.chain_id, network.treasury.contract
-        Network(network.url, chain_id, contract, network.store_folder).save(place)
+        Network(network.url, chain_id, contract, LocalPlace(network.store_folder)).save(place)
     record = network.treasury.node(identity.account.address)
     assert record is not None
     options = {

@@ -21,6 +21,7 @@ from zkpfl.ledger.records import JobStatus
 from zkpfl.roles.auditor import audit
 from zkpfl.roles.job_key import load_job_key, new_job_key_file
 from zkpfl.roles.network import Network
+from zkpfl.roles.store_place import LocalPlace
 
 KEY = Path("keys", "job.key")
 
@@ -49,7 +50,9 @@ def finished(
     (folder / "ledger").mkdir(parents=True)
     with EmbeddedLedger(folder / "ledger" / "chain.db", CHAIN_ID) as ledger, running(ledger) as url:
         live = LiveNetwork(url, folder)
-        Network(url, CHAIN_ID, live.treasury.contract, Path("store")).save(folder / "network.json")
+        Network(url, CHAIN_ID, live.treasury.contract, LocalPlace(Path("store"))).save(
+            folder / "network.json"
+        )
         live.job_key = new_job_key_file(folder / KEY)
         job_id = live.start_owner(bundle, training_rounds=2, max_trainers=3)
         for hospital in hospitals[:3]:

@@ -20,6 +20,7 @@ from zkpfl.cli import (
     model,
     node,
     privacy,
+    storage,
     trainer,
     verify,
 )
@@ -41,6 +42,7 @@ app.add_typer(model.app, name="model")
 app.add_typer(job.app, name="job")
 app.add_typer(dispute.app, name="dispute")
 app.add_typer(privacy.app, name="privacy")
+app.add_typer(storage.app, name="store")
 app.command("verify")(verify.verify)
 app.command("explain")(explain.explain)
 app.command("demo")(demo.demo)

@@ -10,13 +10,14 @@ from zkpfl.ledger.client import deploy
 from zkpfl.ledger.connection import Connection
 from zkpfl.ledger.records import Coin, DeploymentTerms
 from zkpfl.roles.network import Network
+from zkpfl.roles.store_place import StorePlace, relative_to
 
 
 def deploy_network(
     url: str,
     deployer: AccountKey,
     network_file: Path,
-    store: Path,
+    store: StorePlace,
     grants: Mapping[bytes, int],
     terms: DeploymentTerms,
     coins: Sequence[Coin] = (),
@@ -33,7 +34,7 @@ def deploy_network(
     network_file
         File to write; its parent folder is made if missing.
     store
-        Folder of the block store.
+        Where the storage is.
     grants
         Base units for each account.
     terms
@@ -47,13 +48,8 @@ def deploy_network(
         client = deploy(connection, terms, coins=coins)
         for address, amount in grants.items():
             client.token.transfer(address, amount)
-        folder = _relative(store.absolute(), network_file.absolute().parent)
-        network = Network(url, connection.chain_id, client.contract, folder, confirmations)
+        place = relative_to(store, network_file.absolute().parent)
+        network = Network(url, connection.chain_id, client.contract, place, confirmations)
     network_file.parent.mkdir(parents=True, exist_ok=True)
     network.save(network_file)
     return network
-
-
-def _relative(store: Path, folder: Path) -> Path:
-    """Keep a store beside its network file relative to it, so that both can be moved together."""
-    return store.relative_to(folder) if store.is_relative_to(folder) else store

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -149,13 +150,15 @@ def status(job: JobNumber, network: NetworkFile, json: Json = False) -> None:
 
     where = Network.load(network)
     ledger = where.connect(None)
-    record, reader = existing_job(ledger, job), JobReader(ledger, where.open_store(), job)
-    rounds = [
-        summarize(record, round_, spent=spent_after(reader, round_.number))
-        for round_ in rounds_of(ledger, record)
-        if has_ended(round_)
-    ]
-    fields, paid = job_result(ledger, record, reader), payouts(ledger, record)
+    record = existing_job(ledger, job)
+    with closing(where.open_store()) as store:
+        reader = JobReader(ledger, store, job)
+        rounds = [
+            summarize(record, round_, spent=spent_after(reader, round_.number))
+            for round_ in rounds_of(ledger, record)
+            if has_ended(round_)
+        ]
+        fields, paid = job_result(ledger, record, reader), payouts(ledger, record)
     output = Output(json)
     for summary in rounds:
         output.event(summary.to_dict(job)) if json else output.text(summary.to_line())
@@ -192,12 +195,12 @@ def result(
     record = existing_job(ledger, job)
     if out is not None and record.checkpoint is None:
         raise JobFailed(f"job {job} has no model yet", hint="its first training round has not been scored")
-    store = where.open_store()
-    member = replay(ledger, store, record, key, output)
-    if out is not None:
-        out.write_bytes(checkpoint_bytes(member.model, member.weights))
-    reader = JobReader(ledger, store, job)
-    result = {**job_result(ledger, record, reader), "statistics": member.statistics}
+    with closing(where.open_store()) as store:
+        member = replay(ledger, store, record, key, output)
+        if out is not None:
+            out.write_bytes(checkpoint_bytes(member.model, member.weights))
+        reader = JobReader(ledger, store, job)
+        result = {**job_result(ledger, record, reader), "statistics": member.statistics}
     output.result({**result, "model": str(out) if out else None})
 
 
@@ -225,8 +228,9 @@ def _hand_over(
     from zkpfl.roles.network import Network
 
     where, keys = Network.load(network), Identity.load(identity)
-    role = ModelOwnerRole(where.connect(keys.account, stop), where.open_store(), keys, output)
-    handed_over = role.hand_over(job, load_job_key(job_key), stop)
+    with closing(where.open_store()) as store:
+        role = ModelOwnerRole(where.connect(keys.account, stop), store, keys, output)
+        handed_over = role.hand_over(job, load_job_key(job_key), stop)
     if stop.is_set() or handed_over.status.ended:
         status = handed_over.status.name.lower()
         raise JobFailed(
@@ -255,15 +259,15 @@ def _follow(
     where, keys, key = Network.load(network), Identity.load(identity), load_job_key(job_key)
     ledger = where.connect(keys.account, stop)
     existing_job(ledger, job)
-    store = where.open_store()
-    ended = ModelOwnerRole(ledger, store, keys, output).follow(job, key, stop)
-    if out is not None and ended.checkpoint is not None:
-        out.write_bytes(ended.checkpoint)
-    require_success(ended.job)
-    if ended.error is not None:
-        raise ended.error
-    reader = JobReader(ledger, store, job)
-    result = {**job_result(ledger, ended.job, reader), "statistics": ended.statistics}
+    with closing(where.open_store()) as store:
+        ended = ModelOwnerRole(ledger, store, keys, output).follow(job, key, stop)
+        if out is not None and ended.checkpoint is not None:
+            out.write_bytes(ended.checkpoint)
+        require_success(ended.job)
+        if ended.error is not None:
+            raise ended.error
+        reader = JobReader(ledger, store, job)
+        result = {**job_result(ledger, ended.job, reader), "statistics": ended.statistics}
     output.result({**result, "model": str(out) if out else None})
 
 

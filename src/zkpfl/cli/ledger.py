@@ -67,7 +67,13 @@ def deploy(
     url: Annotated[str, typer.Option(help="JSON-RPC URL of the ledger's EVM node.")],
     identity: IdentityFile,
     network: Annotated[Path, typer.Option(metavar="FILE", help="Network file to write.")],
-    store: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the content-addressed storage.")],
+    store: Annotated[
+        str,
+        typer.Option(
+            metavar="DIR|kubo:DIR|kubo-rpc:URL",
+            help="Content-addressed storage: a shared folder, an IPFS node a process, or a Kubo daemon.",
+        ),
+    ],
     fund: Annotated[
         list[str] | None,
         typer.Option(metavar="ADDRESS=AMOUNT", help="Send this much MPC to an account; may be repeated."),
@@ -106,6 +112,7 @@ def deploy(
     if network.exists():
         raise InvalidParameter(f"{network} exists already", field="network", hint="choose another file")
     from zkpfl.cli.deployment import deploy_network
+    from zkpfl.cli.storage import parse_place
     from zkpfl.ledger.records import DeploymentTerms
     from zkpfl.roles.identity import Identity
 
@@ -113,7 +120,7 @@ def deploy(
         url,
         Identity.load(identity).account,
         network,
-        store,
+        parse_place(store, network.parent),
         dict(grants),
         DeploymentTerms(
             unbonding_s=unbonding,

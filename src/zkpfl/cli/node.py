@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import closing
 from pathlib import Path
 from typing import Annotated
 
@@ -58,8 +59,8 @@ def _serve(
     where, keys = Network.load(network), Identity.load(identity)
     ledger = where.connect(keys.account, stop)
     journal = SqliteReleaseJournal(data_dir / "releases.db")
-    try:
-        role = ZkNodeRole(ledger, where.open_store(), keys, journal, output)
+    with closing(journal), closing(where.open_store()) as store:
+        role = ZkNodeRole(ledger, store, keys, journal, output)
         with serve_rpc(role, host, port, limits=role.admit) as server:
             role.register(server.endpoint, stake)
             output.event(
@@ -70,5 +71,3 @@ def _serve(
                 }
             )
             role.run(stop)
-    finally:
-        journal.close()

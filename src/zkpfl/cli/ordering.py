@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -145,6 +146,7 @@ def submit_job(
     if wait_s:
         enough = lambda: len(ledger.nodes()) >= order.nodes  # noqa: E731
         wait_until(enough, wait_s, stop, f"{order.nodes} zk-nodes to register")
-    role = ModelOwnerRole(ledger, where.open_store(), keys, output)
-    role.require_nodes(order)
-    return role.submit(source.bundle, order, new_job_key_file(job_key))
+    with closing(where.open_store()) as store:
+        role = ModelOwnerRole(ledger, store, keys, output)
+        role.require_nodes(order)
+        return role.submit(source.bundle, order, new_job_key_file(job_key))

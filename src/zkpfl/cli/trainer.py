@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from enum import StrEnum
 from typing import Annotated
 
@@ -83,7 +84,7 @@ def run(
     policy = JoinPolicy(smallest_set, frozenset(known), most_epsilon, most_delta)
     limits = TrainingLimits(memory_bytes=int(memory * (1 << 30)))
     settings = TrainerSettings(amount, seed, source.stream, device.value, policy, limits)
-    store = where.open_store()
-    ended = TrainerRole(ledger, store, keys, source.load, job, settings, output).run(stop)
-    require_success(ended)
-    output.result(job_result(ledger, ended, JobReader(ledger, store, job)))
+    with closing(where.open_store()) as store:
+        ended = TrainerRole(ledger, store, keys, source.load, job, settings, output).run(stop)
+        require_success(ended)
+        output.result(job_result(ledger, ended, JobReader(ledger, store, job)))

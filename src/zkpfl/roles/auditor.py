@@ -26,6 +26,7 @@ from zkpfl.roles.audit_money import audit_conservation, audit_settlement
 from zkpfl.roles.audit_report import AuditReport, Findings, Progress
 from zkpfl.roles.audit_storage import AuditedStore, audit_store
 from zkpfl.roles.network import Network
+from zkpfl.roles.store_place import place_from_json
 from zkpfl.storage.store import Store
 
 NETWORK_FILE = "network.json"
@@ -90,7 +91,7 @@ def _is_as_written(path: Path, network: Network) -> bool:
     """Whether a network file is, byte for byte, what `Network.save` wrote: no chain tells its URL."""
     data = path.read_bytes()
     value = strict_json.parse(data, field="network file", max_size_bytes=len(data))
-    return replace(network, store=Path(str(value["store"]))).to_bytes() == data
+    return replace(network, store=place_from_json(value["store"], Path())).to_bytes() == data
 
 
 def _audit_contract(

@@ -152,9 +152,10 @@ class JobReader:
             )
         return layout
 
-    def content_by_digest(self, digest: bytes) -> bytes:
+    def content_by_digest(self, digest: bytes, timeout_s: float | None = None) -> bytes:
         """A manifest that the ledger names."""
-        return self._store.get(ContentId.from_digest(digest), max_size_bytes=MAX_MANIFEST_BYTES)
+        cid = ContentId.from_digest(digest)
+        return self._store.get(cid, max_size_bytes=MAX_MANIFEST_BYTES, timeout_s=timeout_s)
 
     def submissions(self, number: int, *, finalized: bool = False) -> dict[int, Submission]:
         """What was submitted to a round, by trainer, as of now or of the last finalised block."""
@@ -164,7 +165,9 @@ class JobReader:
         """What was posted in a round, by number of the zk-node."""
         return self._ledger.posts(self.job_id, number)
 
-    def submission(self, plan: RoundPlan, trainer: int, manifest_digest: bytes) -> SubmissionManifest:
+    def submission(
+        self, plan: RoundPlan, trainer: int, manifest_digest: bytes, timeout_s: float | None = None
+    ) -> SubmissionManifest:
         """A trainer's submission manifest.
 
         Raises
@@ -174,7 +177,7 @@ class JobReader:
         """
         party = f"trainer {trainer}"
         try:
-            manifest = SubmissionManifest.from_bytes(self.content_by_digest(manifest_digest))
+            manifest = SubmissionManifest.from_bytes(self.content_by_digest(manifest_digest, timeout_s))
         except ZkpflError as error:
             raise NotDelivered(str(error), party=party, field="manifest") from error
         if manifest.trainer != plan.trainers[trainer]:
@@ -185,19 +188,26 @@ class JobReader:
             )
         return manifest
 
-    def commitments(self, plan: RoundPlan, trainer: int, manifest: SubmissionManifest) -> bytes:
+    def commitments(
+        self, plan: RoundPlan, trainer: int, manifest: SubmissionManifest, timeout_s: float | None = None
+    ) -> bytes:
         """The compressed points of a submission, not yet decoded; `NotDelivered` if storage lacks them."""
-        limit = 48 * plan.submission_points
-        return self._delivered(manifest.commitments, limit, f"trainer {trainer}", "commitments")
+        limit, party = 48 * plan.submission_points, f"trainer {trainer}"
+        return self._delivered(manifest.commitments, limit, party, "commitments", timeout_s)
 
     def share(
-        self, plan: RoundPlan, trainer: int, manifest: SubmissionManifest, root: bytes, node: int
+        self,
+        plan: RoundPlan,
+        trainer: int,
+        manifest: SubmissionManifest,
+        root: bytes,
+        node: int,
+        timeout_s: float | None = None,
     ) -> tuple[SignedMessage, bytes]:
         """The signed message and sealed share for zk-node ``node``; `NotDelivered` if storage lacks it."""
         entry = manifest.shares[node - 1]
-        blob = self._delivered(
-            entry.blob, plan.matrix_bytes + SEALING_OVERHEAD_BYTES, f"trainer {trainer}", "blob"
-        )
+        limit, party = plan.matrix_bytes + SEALING_OVERHEAD_BYTES, f"trainer {trainer}"
+        blob = self._delivered(entry.blob, limit, party, "blob", timeout_s)
         return signed_share(plan, manifest, entry, root), blob
 
     def public_aggregate(self, plan: RoundPlan, accepted: int) -> PublicAggregate:
@@ -274,9 +284,12 @@ class JobReader:
                 break
         return member.total()
 
-    def _delivered(self, content_id: str, max_size_bytes: int, party: str, field: str) -> bytes:
+    def _delivered(
+        self, content_id: str, max_size_bytes: int, party: str, field: str, timeout_s: float | None = None
+    ) -> bytes:
         try:
-            return self._store.get(ContentId.parse(content_id), max_size_bytes=max_size_bytes)
+            cid = ContentId.parse(content_id)
+            return self._store.get(cid, max_size_bytes=max_size_bytes, timeout_s=timeout_s)
         except (InvalidEncoding, StorageError) as error:
             raise NotDelivered(str(error), party=party, field=field) from error
 

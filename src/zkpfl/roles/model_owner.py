@@ -10,7 +10,7 @@ from typing import Any
 from zkpfl.crypto.merkle import keccak256
 from zkpfl.crypto.sealing import derive_key, member_key, seal
 from zkpfl.crypto.transcript import Context
-from zkpfl.errors import InvalidParameter, ProtocolFault, ZkpflError
+from zkpfl.errors import InvalidParameter, ProtocolFault, StorageError, ZkpflError
 from zkpfl.learning.bundle import Bundle
 from zkpfl.learning.records import Records
 from zkpfl.learning.slices import seal_slice, slice_count, split
@@ -24,6 +24,7 @@ from zkpfl.roles.claiming import claim_or_tell
 from zkpfl.roles.events import Reporter, RoleEvent, Value, fault_event
 from zkpfl.roles.identity import Identity
 from zkpfl.roles.job_reader import JobReader
+from zkpfl.roles.job_storage import JobStore, job_label, keep_job_content, release_if_over
 from zkpfl.roles.key_custody import OwnerKeys, bundle_hash
 from zkpfl.roles.layouts import statistics_layout, training_layout
 from zkpfl.roles.loop import RoleLoop, advance_if_due
@@ -234,6 +235,7 @@ class ModelOwnerRole:
         job = self._ledger.job(job_id)
         if job.status.ended:
             claim_or_tell(self._ledger, job, stop, self._report)
+            release_if_over(self._ledger, JobStore(self._store, job_label(self._ledger, job_id)), job)
         return JobResult(job, duty.checkpoint, duty.statistics, duty.error)
 
     def _duty(self, reader: JobReader, job_key: bytes) -> _OwnerDuty:
@@ -241,7 +243,12 @@ class ModelOwnerRole:
         slice_keys = self._slice_keys(manifest.bundle, len(manifest.test_slices))
         committee = Committee(len(manifest.keys.shares), terms.threshold)
         keys = self._keys(manifest.bundle, job_key, slice_keys, committee)
-        return _OwnerDuty(self._ledger, self._store, self._report, reader, job_key, keys)
+        store = JobStore(self._store, job_label(self._ledger, reader.job_id))
+        try:
+            keep_job_content(reader, store, self._ledger.key_shares(reader.job_id))
+        except StorageError as error:  # lost here; zk-nodes keep it too
+            self._report(fault_event(error, reader.job_id, None))
+        return _OwnerDuty(self._ledger, store, self._report, reader, job_key, keys)
 
 
 class _OwnerDuty:

@@ -13,7 +13,7 @@ from zkpfl.crypto.signatures import AccountKey
 from zkpfl.errors import InvalidParameter
 from zkpfl.ledger.client import LedgerClient
 from zkpfl.ledger.connection import Connection
-from zkpfl.storage.local import LocalStore
+from zkpfl.roles.store_place import StorePlace, place_from_json
 from zkpfl.storage.store import Store
 
 _MAX_FILE_BYTES = 64 * 1024
@@ -33,7 +33,7 @@ class Network:
     contract
         Address of the ledger contract, 20 bytes.
     store
-        Folder of the content-addressed block store.
+        Where the content-addressed storage is.
     confirmations
         Blocks that must follow a transaction before its sender relies on it.
     """
@@ -41,21 +41,21 @@ class Network:
     ledger_url: str
     chain_id: int
     contract: bytes
-    store: Path
+    store: StorePlace
     confirmations: int = 0
 
     def save(self, path: Path) -> None:
-        """Write the network file; a relative store folder is kept relative to the file."""
+        """Write the network file; relative paths in it are relative to the file."""
         path.write_bytes(self.to_bytes())
 
     def to_bytes(self) -> bytes:
         """Encode as canonical JSON; ``digest``, the SHA-256 of the other members, is for an audit."""
-        value: dict[str, str | int] = {
+        value: dict[str, object] = {
             "version": 1,
             "ledger_url": self.ledger_url,
             "chain_id": self.chain_id,
             "contract": self.contract.hex(),
-            "store": str(self.store),
+            "store": self.store.to_json(),
             "confirmations": self.confirmations,
         }
         digest = hashlib.sha256(strict_json.dump(value)).hexdigest()
@@ -85,7 +85,7 @@ class Network:
                 str(value["ledger_url"]),
                 int(value["chain_id"]),
                 contract,
-                path.parent / str(value["store"]),
+                place_from_json(value["store"], path.parent),
                 int(value["confirmations"]),
             )
         except (TypeError, ValueError) as error:
@@ -106,5 +106,13 @@ class Network:
         return LedgerClient(connection, self.contract)
 
     def open_store(self) -> Store:
-        """The block store."""
-        return LocalStore(self.store)
+        """The content-addressed storage; close it after use.
+
+        Raises
+        ------
+        InvalidParameter
+            The swarm key cannot be read, or Kubo is not installed.
+        StorageError, Unavailable
+            The folder cannot be used, or the node does not start.
+        """
+        return self.store.open()

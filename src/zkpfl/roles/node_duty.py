@@ -16,8 +16,10 @@ from zkpfl.crypto.bls import (
 from zkpfl.errors import (
     BadSignature,
     Equivocation,
+    InvalidEncoding,
     NotAuthorized,
     ProtocolFault,
+    StorageError,
     WrongContext,
     WrongPhase,
     ZkpflError,
@@ -32,10 +34,18 @@ from zkpfl.roles.claiming import claim_if_due
 from zkpfl.roles.events import Reporter, RoleEvent, fault_event
 from zkpfl.roles.identity import Identity
 from zkpfl.roles.job_reader import SEALING_OVERHEAD_BYTES, JobReader, registered_node
+from zkpfl.roles.job_storage import (
+    MAX_CONTENT_BYTES,
+    JobStore,
+    job_label,
+    keep_job_content,
+    release_if_over,
+)
 from zkpfl.roles.key_custody import KeyCollector, KeyCustodian, slice_is_due
 from zkpfl.roles.loop import advance_if_due
 from zkpfl.rpc.client import NodeClient
 from zkpfl.rpc.handler import Attestation, UploadLimits
+from zkpfl.storage.cid import ContentId
 from zkpfl.storage.store import Store
 
 PATIENCE_S = 0.3
@@ -43,6 +53,11 @@ TURN_S = 1.0
 """Each node leaves it this long to every one before it to send the common attestation."""
 PEER_TIMEOUT_S = 2.0
 
+FETCHES = 3
+"""Contents of one trainer that a check reads."""
+
+LEAST_WAIT_S = 0.5
+KEEP_AGAIN_S = 10.0
 
 OPENED_AT_ONCE = 2
 """Shares decoded and stored at once, each in three times its size of memory: one waits for the disk."""
@@ -79,7 +94,7 @@ class NodeDuty:
         report: Reporter,
     ) -> None:
         self._ledger = ledger
-        self._store = store
+        self._store = JobStore(store, job_label(ledger, reader.job_id))
         self._reader = reader
         self._identity = identity
         self._bls = bls
@@ -94,6 +109,8 @@ class NodeDuty:
         self._clients: dict[int, NodeClient] = {}
         self._custodian = KeyCustodian(ledger, store, reader, identity.encryption, node)
         self._slice: _SliceOpening | None = None
+        self._kept = False
+        self._keep_after = 0.0
 
     def close(self) -> None:
         """Close the connections to peers."""
@@ -132,13 +149,30 @@ class NodeDuty:
         """Do what the round asks of this node now; returns whether the job has ended."""
         job = self._reader.job()
         if job.status.ended:
-            return claim_if_due(self._ledger, job, self._report)
+            done = claim_if_due(self._ledger, job, self._report)
+            if done:
+                release_if_over(self._ledger, self._store, job)
+            return done
         if job.status is JobStatus.RUNNING:
             with self._lock:
                 self._step_round(job)
             self._open_slice(job)
+        self._keep_content()
         advance_if_due(self._ledger, job, patience_s=PATIENCE_S * self._node)
         return False
+
+    def _keep_content(self) -> None:
+        """Keep what the owner stored, once its keys are handed over: it may go, and its copies with it."""
+        if self._kept or time.monotonic() < self._keep_after:
+            return
+        digest = self._ledger.key_shares(self._reader.job_id)
+        if digest is None:
+            return
+        try:
+            keep_job_content(self._reader, self._store, digest)
+            self._kept = True
+        except (StorageError, InvalidEncoding):
+            self._keep_after = time.monotonic() + KEEP_AGAIN_S
 
     def _round_state(self, job: Job) -> NodeRound:
         number = job.current_round
@@ -184,20 +218,29 @@ class NodeDuty:
         """Commitment roots of the submissions whose share is here and whose commitments members can fetch."""
         context = state.plan.context
         roots = {}
-        for trainer, submission in self._reader.submissions(context.round).items():
+        submissions = self._reader.submissions(context.round)
+        left_s = self._reader.round(context.round).deadline - time.time()
+        # Whoever does not deliver must not take the time of those who do.
+        timeout_s = max(LEAST_WAIT_S, left_s / (2 * FETCHES * max(1, len(submissions))))
+        for trainer, submission in submissions.items():
             try:
-                self._obtain(state, trainer, submission)
+                self._obtain(state, trainer, submission, timeout_s)
                 roots[trainer] = submission.commitment_root
             except (ProtocolFault, NotAuthorized) as fault:  # a share may name who has not joined
                 self._report(fault_event(fault, context.job, context.round))
         return roots
 
-    def _obtain(self, state: NodeRound, trainer: int, submission: Submission) -> None:
-        """Make sure that storage has what the submission names, and take the share if it was not streamed."""
+    def _obtain(self, state: NodeRound, trainer: int, submission: Submission, timeout_s: float) -> None:
+        """Make sure that storage has what the submission names, and take the share if it was not streamed.
+
+        Manifest and commitments are kept: members need them, whatever becomes of the trainer.
+        """
         plan, root = state.plan, submission.commitment_root
-        manifest = self._reader.submission(plan, trainer, submission.manifest)
-        commitments = self._reader.commitments(plan, trainer, manifest)
-        signed, blob = self._reader.share(plan, trainer, manifest, root, self._node)
+        manifest = self._reader.submission(plan, trainer, submission.manifest, timeout_s)
+        commitments = self._reader.commitments(plan, trainer, manifest, timeout_s)
+        signed, blob = self._reader.share(plan, trainer, manifest, root, self._node, timeout_s)
+        for cid in (ContentId.from_digest(submission.manifest), ContentId.parse(manifest.commitments)):
+            self._store.keep(cid, max_size_bytes=MAX_CONTENT_BYTES, timeout_s=timeout_s)
         if state.holds(trainer, root):
             state.require_same(trainer, signed, commitments, blob)
         else:

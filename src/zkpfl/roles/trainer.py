@@ -43,6 +43,7 @@ from zkpfl.roles.claiming import claim_or_tell
 from zkpfl.roles.events import Reporter, RoleEvent, Value, fault_event
 from zkpfl.roles.identity import Identity
 from zkpfl.roles.job_reader import JobReader, registered_node
+from zkpfl.roles.job_storage import JobStore, job_label, release_if_over
 from zkpfl.roles.key_custody import JOB_KEY, KeyCollector
 from zkpfl.roles.layouts import fixed_point
 from zkpfl.roles.loop import RoleLoop, advance_if_due
@@ -120,7 +121,7 @@ class TrainerRole:
         report: Reporter,
     ) -> None:
         self._ledger = ledger
-        self._store = store
+        self._store = JobStore(store, job_label(ledger, job_id))
         self._identity = identity
         self._load_records = load_records
         self._records: Records | None = None
@@ -165,6 +166,7 @@ class TrainerRole:
             job = self._reader.job()
             if job.status.ended:
                 claim_or_tell(self._ledger, job, stop, self._report)
+                release_if_over(self._ledger, self._store, job)
             return job
         finally:
             self._pool.shutdown(wait=False, cancel_futures=True)

@@ -27,13 +27,12 @@ from zkpfl.protocol.zk_node import ReleaseJournal
 from zkpfl.roles.events import Reporter, RoleEvent, fault_event
 from zkpfl.roles.identity import Identity
 from zkpfl.roles.job_reader import JobReader
+from zkpfl.roles.job_storage import MAX_CONTENT_BYTES
 from zkpfl.roles.loop import RoleLoop
 from zkpfl.roles.node_duty import NodeDuty
 from zkpfl.rpc.handler import Attestation, NodeStatus, UploadLimits
 from zkpfl.storage.cid import ContentId
 from zkpfl.storage.store import Store
-
-MAX_CONTENT_BYTES = 1 << 32
 
 
 class ZkNodeRole:

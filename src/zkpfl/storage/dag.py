@@ -30,6 +30,14 @@ _UNIXFS_FILE = b"\x08\x02\x18"
 """UnixFS type 2 (file) and the tag of the file size."""
 
 
+GetBlock = Callable[[ContentId], bytes]
+Announce = Callable[[Sequence[ContentId]], None]
+
+
+def _ignore(_cids: Sequence[ContentId]) -> None:
+    pass
+
+
 def write(chunks: Iterable[bytes], put_block: Callable[[ContentId, bytes], None]) -> ContentId:
     """Lay content out in blocks, children always before their parent.
 
@@ -71,7 +79,9 @@ def write(chunks: Iterable[bytes], put_block: Callable[[ContentId, bytes], None]
     return ContentId(_codec(height), levels[height][0][0])
 
 
-def read(cid: ContentId, get_block: Callable[[ContentId], bytes], *, max_size_bytes: int) -> Iterator[bytes]:
+def read(
+    cid: ContentId, get_block: GetBlock, *, max_size_bytes: int, announce: Announce = _ignore
+) -> Iterator[bytes]:
     """Yield content leaf by leaf, each block checked against its name before anything in it is used.
 
     Parameters
@@ -82,6 +92,8 @@ def read(cid: ContentId, get_block: Callable[[ContentId], bytes], *, max_size_by
         Fetches one block. Its bytes need not be trusted; their number should be bounded near ``LEAF_BYTES``.
     max_size_bytes
         Largest total size that is accepted, checked on the root before any other block is fetched.
+    announce
+        Told of the children of each node, once it is verified and before the first of them is fetched.
 
     Raises
     ------
@@ -92,16 +104,58 @@ def read(cid: ContentId, get_block: Callable[[ContentId], bytes], *, max_size_by
     """
     root = _checked(cid, get_block)
     size = len(root) if cid.codec is Codec.RAW else _declared_size(cid, root)
-    if size > max_size_bytes:
-        raise ContentTooLarge(f"{cid} is {size} bytes, at most {max_size_bytes} are accepted", field="cid")
+    _require_size(cid, size, max_size_bytes)
     if cid.codec is Codec.RAW:
         yield root
         return
-    yield from _read_node(cid, root, size, _height(size), get_block)
+    yield from _read_node(cid, root, size, _height(size), get_block, announce)
+
+
+def walk(
+    cid: ContentId, get_block: GetBlock, *, max_size_bytes: int, announce: Announce = _ignore
+) -> Iterator[ContentId]:
+    """Yield the name of every block of content once, each parent before its children; only nodes are read.
+
+    Parameters
+    ----------
+    cid, get_block, max_size_bytes, announce
+        As for ``read``; content of one block is not measured.
+
+    Raises
+    ------
+    CorruptContent
+        A node does not hash to its name or is not the one that ``write`` makes.
+    ContentTooLarge
+        The content is larger than ``max_size_bytes``.
+    """
+    yield cid
+    if cid.codec is Codec.RAW:
+        return
+    root = _checked(cid, get_block)
+    size = _declared_size(cid, root)
+    _require_size(cid, size, max_size_bytes)
+    # Nodes may be shared: without this a few crafted ones would be an exponentially long walk.
+    seen = {cid}
+    pending = [(cid, root, size, _height(size))]
+    while pending:
+        parent, block, size, height = pending.pop()
+        children = _children(parent, block, size, height)
+        announce([child for child, _ in children])
+        for child, child_size in children:
+            if child not in seen:
+                seen.add(child)
+                yield child
+                if height > 1:
+                    pending.append((child, _checked(child, get_block), child_size, height - 1))
+
+
+def _require_size(cid: ContentId, size: int, max_size_bytes: int) -> None:
+    if size > max_size_bytes:
+        raise ContentTooLarge(f"{cid} is {size} bytes, at most {max_size_bytes} are accepted", field="cid")
 
 
 def _read_node(
-    cid: ContentId, block: bytes, size: int, height: int, get_block: Callable[[ContentId], bytes]
+    cid: ContentId, block: bytes, size: int, height: int, get_block: GetBlock, announce: Announce
 ) -> Iterator[bytes]:
     if height == 0:
         if len(block) != size:
@@ -110,13 +164,20 @@ def _read_node(
             )
         yield block
         return
+    children = _children(cid, block, size, height)
+    announce([child for child, _ in children])
+    for child, child_size in children:
+        yield from _read_node(child, _checked(child, get_block), child_size, height - 1, get_block, announce)
+
+
+def _children(cid: ContentId, block: bytes, size: int, height: int) -> list[tuple[ContentId, int]]:
+    """Names and sizes of the children of a node."""
     digests = _decode_node(cid, block, size, height)
-    for digest, child_size in zip(digests, _child_sizes(size, height), strict=True):
-        child = ContentId(_codec(height - 1), digest)
-        yield from _read_node(child, _checked(child, get_block), child_size, height - 1, get_block)
+    names = (ContentId(_codec(height - 1), digest) for digest in digests)
+    return list(zip(names, _child_sizes(size, height), strict=True))
 
 
-def _checked(cid: ContentId, get_block: Callable[[ContentId], bytes]) -> bytes:
+def _checked(cid: ContentId, get_block: GetBlock) -> bytes:
     block = get_block(cid)
     if len(block) > LEAF_BYTES or not cid.names(block):
         raise CorruptContent(f"{cid}: bytes do not hash to their content id", field="cid")

@@ -1,35 +1,40 @@
-"""Blocks in a directory: a file a block, sharded as IPFS does; any number of processes at once.
-
-Nothing here locks. A block is written under a name of its own, flushed, then renamed to the name that its
-hash gives; two writers of one block write the same bytes, so it does not matter who is last, and a reader
-sees a whole block or none. A parent is stored only after its children, so a crash leaves no root without
-content.
-"""
+"""A store in a directory of this machine; where it has a remote, the directory is what has arrived so far."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-import secrets
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from zkpfl.errors import InvalidParameter, NotFound, StorageError
+from zkpfl.errors import CorruptContent, InvalidParameter, NotFound, StorageError
 from zkpfl.storage import dag
+from zkpfl.storage.blocks import BlockFolder, Layout, by_cid
 from zkpfl.storage.cid import ContentId
+from zkpfl.storage.pins import PinBook
+from zkpfl.storage.remote import NoRemote, Remote
+from zkpfl.storage.store import GRACE_S, MAX_PINNED_BYTES, Collected
 
-_STALE_AFTER_S = 24 * 3600
-"""Age at which an unfinished file can only be the litter of a crash."""
+_ANY_SIZE = 1 << 63
+
+TIMEOUT_S = 30.0
+"""How long one read waits for others, unless told otherwise."""
 
 
 class LocalStore:
-    """A ``Store`` in a directory of the local file system.
+    """A ``Store`` in a directory of the local file system, which many processes may use at once.
+
+    A parent is stored only after its children, so a crash leaves no root without content.
 
     Parameters
     ----------
     root
         Directory, made if missing. Blocks lie in ``root/blocks/<two characters of the id>/<id>``.
+    remote
+        Where blocks that are not here come from, and to whom new ones are given.
+    layout
+        How files are named.
+    timeout_s
+        How long a read waits for the remote unless it says so itself, in seconds.
 
     Raises
     ------
@@ -37,13 +42,18 @@ class LocalStore:
         The directory cannot be made or written.
     """
 
-    def __init__(self, root: Path) -> None:
-        self._blocks = root / "blocks"
-        self._unfinished = root / "unfinished"
-        with _disk_errors(root):
-            self._blocks.mkdir(parents=True, exist_ok=True)
-            self._unfinished.mkdir(exist_ok=True)
-            self._sweep()
+    def __init__(
+        self,
+        root: Path,
+        remote: Remote | None = None,
+        *,
+        layout: Layout = by_cid,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
+        self._folder = BlockFolder(root, layout)
+        self._pins = PinBook(root)
+        self._remote = remote or NoRemote()
+        self._timeout_s = timeout_s
 
     def put(self, data: bytes) -> ContentId:
         """Store content; durable when this returns. Idempotent, and replaces a block that was damaged."""
@@ -51,94 +61,131 @@ class LocalStore:
 
     def put_stream(self, chunks: Iterable[bytes]) -> ContentId:
         """Store content that arrives in pieces, cut anywhere, in bounded memory."""
-        return dag.write(map(_require_bytes, chunks), self._put_block)
+        cid = dag.write(map(_require_bytes, chunks), self._put_block)
+        self._remote.settle(time.monotonic() + self._timeout_s)
+        return cid
 
-    def get(self, cid: ContentId, *, max_size_bytes: int) -> bytes:
+    def get(self, cid: ContentId, *, max_size_bytes: int, timeout_s: float | None = None) -> bytes:
         """Return the whole content of at most ``max_size_bytes``, verified; see ``Store``."""
-        return b"".join(self.stream(cid, max_size_bytes=max_size_bytes))
+        return b"".join(self.stream(cid, max_size_bytes=max_size_bytes, timeout_s=timeout_s))
 
-    def stream(self, cid: ContentId, *, max_size_bytes: int) -> Iterator[bytes]:
+    def stream(
+        self, cid: ContentId, *, max_size_bytes: int, timeout_s: float | None = None
+    ) -> Iterator[bytes]:
         """Return the content piece by piece, each verified; see ``Store``."""
         if max_size_bytes < 0:
             raise InvalidParameter(f"must not be negative, got {max_size_bytes}", field="max_size_bytes")
-        return dag.read(cid, self._get_block, max_size_bytes=max_size_bytes)
+        source = _Reading(self._folder, self._remote, self._deadline(timeout_s))
+        return dag.read(cid, source.block, max_size_bytes=max_size_bytes, announce=source.announce)
 
     def has(self, cid: ContentId) -> bool:
         """Whether the root block is here; it is stored last. Its bytes are checked when they are read."""
-        return self._path(cid).is_file()
+        return self._folder.has(cid)
 
-    def _path(self, cid: ContentId) -> Path:
-        name = str(cid)
-        return self._blocks / name[-3:-1] / name
+    def pin(
+        self,
+        cid: ContentId,
+        label: str,
+        *,
+        max_size_bytes: int = MAX_PINNED_BYTES,
+        timeout_s: float | None = None,
+    ) -> None:
+        """Keep content under a label, fetching what is missing; see ``Store``."""
+        source = _Reading(self._folder, self._remote, self._deadline(timeout_s))
+        walk = dag.walk(cid, source.block, max_size_bytes=max_size_bytes, announce=source.announce)
+        for block in walk:
+            source.keep(block)
+        self._pins.add(label, cid)
+        self._remote.pin(cid, source.deadline)
 
-    def _get_block(self, cid: ContentId) -> bytes:
-        path = self._path(cid)
-        with _disk_errors(path):
-            try:
-                with path.open("rb") as file:
-                    return file.read(dag.LEAF_BYTES + 1)
-            except FileNotFoundError:
-                raise NotFound(f"{cid} is not stored here", field="cid") from None
+    def unpin(self, label: str) -> None:
+        """Drop the pins of a label; see ``Store``."""
+        removed = self._pins.remove(label)
+        pinned = frozenset[ContentId]().union(*self._pins.all().values())
+        for cid in sorted(removed - pinned):
+            self._remote.unpin(cid)
+
+    def pins(self) -> Mapping[str, frozenset[ContentId]]:
+        """What is pinned, by label."""
+        return self._pins.all()
+
+    def collect_garbage(self, *, grace_s: float = GRACE_S) -> Collected:
+        """Remove what no pin keeps: mark from the pinned roots, then sweep; see ``Store``."""
+        if grace_s < 0:
+            raise InvalidParameter(f"must not be negative, got {grace_s:g}", field="grace_s")
+        kept = self._marked()
+        removed, size = [], 0
+        for cid, size_bytes in self._folder.sweep(kept, grace_s):
+            removed.append(cid)
+            size += size_bytes
+        if removed:
+            self._remote.forget(removed)
+        return Collected(len(removed), size)
+
+    def close(self) -> None:
+        """End what the remote has started."""
+        self._remote.close()
+
+    def _deadline(self, timeout_s: float | None) -> float:
+        return time.monotonic() + (self._timeout_s if timeout_s is None else timeout_s)
 
     def _put_block(self, cid: ContentId, block: bytes) -> None:
-        path = self._path(cid)
-        with _disk_errors(path):
-            if not _holds(path, block):
-                self._replace(path, block)
-            # Also if it was there: another writer may have renamed it and not have synced yet.
-            _sync_directory(path.parent)
+        if self._folder.write(cid, block):
+            self._remote.forget([cid])  # it may have tried the damaged one
+        self._remote.publish(cid, block)
 
-    def _replace(self, path: Path, block: bytes) -> None:
-        """Write the bytes durably, then give them their name in one step."""
-        unfinished = self._unfinished / f"{path.name}.{secrets.token_hex(8)}"
+    def _marked(self) -> set[bytes]:
+        """Digests of every block below a pin."""
+        kept: set[bytes] = set()
+        for label, roots in self._pins.all().items():
+            for root in sorted(roots):
+                try:
+                    kept.update(
+                        cid.digest for cid in dag.walk(root, self._folder.read, max_size_bytes=_ANY_SIZE)
+                    )
+                except (NotFound, CorruptContent) as error:
+                    hint = "store the content again or drop the label; nothing was removed"
+                    text = f"{root} cannot be followed: {error.message}"
+                    raise StorageError(text, field=f"pins: {label}", hint=hint) from error
+        return kept
+
+
+class _Reading:
+    """One read: blocks from the folder, and until the deadline from the remote."""
+
+    def __init__(self, folder: BlockFolder, remote: Remote, deadline: float) -> None:
+        self._folder = folder
+        self._remote = remote
+        self.deadline = deadline
+
+    def announce(self, cids: Sequence[ContentId]) -> None:
+        """Let the remote begin with the blocks that are read next."""
+        missing = [cid for cid in cids if not self._folder.has(cid)]
+        if missing:
+            self._remote.want(missing, self.deadline)
+
+    def block(self, cid: ContentId) -> bytes:
         try:
-            with unfinished.open("xb") as file:
-                file.write(block)
-                file.flush()
-                os.fsync(file.fileno())
-            if not path.parent.is_dir():
-                path.parent.mkdir(exist_ok=True)
-                _sync_directory(self._blocks)
-            unfinished.replace(path)
-        except BaseException:
-            unfinished.unlink(missing_ok=True)
-            raise
+            return self._folder.read(cid)
+        except NotFound:
+            return self._fetched(cid)
 
-    def _sweep(self) -> None:
-        """Remove what crashed writers left; younger files may belong to a living writer."""
-        oldest = time.time() - _STALE_AFTER_S
-        for path in self._unfinished.iterdir():
-            with contextlib.suppress(FileNotFoundError):
-                if path.stat().st_mtime < oldest:
-                    path.unlink()
+    def keep(self, cid: ContentId) -> None:
+        """Make sure that a block is here, and young."""
+        try:
+            self._folder.refresh(cid)
+        except NotFound:
+            self._fetched(cid)
+
+    def _fetched(self, cid: ContentId) -> bytes:
+        block = self._remote.fetch(cid, self.deadline)
+        if not cid.names(block):
+            raise CorruptContent(f"{cid}: bytes do not hash to their content id", field="cid")
+        self._folder.write(cid, block)
+        return block
 
 
 def _require_bytes(chunk: bytes) -> bytes:
     if not isinstance(chunk, bytes | bytearray | memoryview):
         raise InvalidParameter(f"must be bytes, got {type(chunk).__name__}", field="data")
     return chunk
-
-
-def _holds(path: Path, block: bytes) -> bool:
-    try:
-        return path.read_bytes() == block
-    except FileNotFoundError:
-        return False
-
-
-def _sync_directory(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextlib.contextmanager
-def _disk_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise StorageError(
-            f"{path}: {error.strerror or error}", hint="check space and permissions"
-        ) from error

@@ -19,6 +19,7 @@ from zkpfl.ledger.events import Rewarded
 from zkpfl.ledger.judge import Judge
 from zkpfl.ledger.reader import LedgerReader
 from zkpfl.roles.network import Network
+from zkpfl.roles.store_place import LocalPlace
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def job(world: World) -> int:
 @pytest.fixture
 def network(world: World, tmp_path: Path) -> str:
     path = tmp_path / "network.json"
-    Network(world.url, CHAIN_ID, world.admin.contract, tmp_path).save(path)
+    Network(world.url, CHAIN_ID, world.admin.contract, LocalPlace(tmp_path)).save(path)
     return str(path)
 
 

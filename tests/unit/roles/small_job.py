@@ -39,6 +39,7 @@ from zkpfl.roles.layouts import fixed_point
 from zkpfl.roles.member import Member, rounding_seed
 from zkpfl.roles.model_owner import JobOrder, ModelOwnerRole
 from zkpfl.roles.network import Network
+from zkpfl.roles.store_place import LocalPlace
 from zkpfl.storage.cid import ContentId
 from zkpfl.storage.local import LocalStore
 
@@ -73,7 +74,9 @@ class SmallJob:
         deployer = Identity.generate(with_bls=False)
         self.treasury = deploy(InProcessConnection(self.chain, deployer.account), self.deployment)
         self.contract = self.treasury.contract
-        Network("http://127.0.0.1:8545", CHAIN_ID, self.contract, Path("store")).save(folder / "network.json")
+        Network("http://127.0.0.1:8545", CHAIN_ID, self.contract, LocalPlace(Path("store"))).save(
+            folder / "network.json"
+        )
         self.nodes = [self._register_node(self._party(with_bls=True)) for _ in range(NODES)]
         self.trainers = [self._register_trainer(self._party()) for _ in range(TRAINERS)]
         self.hospitals = [hospital.train for hospital in heart_disease(0)[:TRAINERS]]

@@ -31,6 +31,7 @@ from zkpfl.roles.audit_money import audit_settlement
 from zkpfl.roles.audit_report import Findings
 from zkpfl.roles.network import Network
 from zkpfl.roles.secret_file import write_secret
+from zkpfl.roles.store_place import LocalPlace
 from zkpfl.storage.cid import ContentId
 
 BAD = 3
@@ -137,7 +138,7 @@ def test_the_commands_bring_evidence_before_the_judge(
 ) -> None:
     with running(cheaters.chain) as url:
         network, key = tmp_path / "net.json", tmp_path / "job.key"
-        Network(url, CHAIN_ID, cheaters.contract, tmp_path / "store").save(network)
+        Network(url, CHAIN_ID, cheaters.contract, LocalPlace(tmp_path / "store")).save(network)
         write_secret(key, json.dumps({"format": "zkpfl-job-key-1", "key": JOB_KEY.hex()}), field="job key")
         files = {}
         for name, party in (("node", cheaters.nodes[BAD - 1]), ("member", cheaters.trainers[1])):

@@ -26,6 +26,7 @@ from zkpfl.ledger.records import DeploymentTerms, Job
 from zkpfl.roles.events import fault_event
 from zkpfl.roles.job_key import load_job_key
 from zkpfl.roles.network import Network
+from zkpfl.roles.store_place import LocalPlace
 
 if TYPE_CHECKING:
     from zkpfl.cli.demo.audit import RoundAudit
@@ -105,7 +106,7 @@ class _Demo:
         url = str(chain.wait_for("serving", PATIENCE_S, self._stop)["url"])
         self._clock.lap("ledger")
         terms = DeploymentTerms(unbonding_s=UNBONDING_S, challenge_s=CHALLENGE_S)
-        store = self._settings.data_dir / "store"
+        store = LocalPlace(self._settings.data_dir / "store")
         account, file, grants = (
             self.parties.deployer.account,
             self.parties.network_file,
