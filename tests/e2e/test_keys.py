@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.e2e.live_network import DURATIONS, STAKE, LiveNetwork
 from zkpfl.crypto.sealing import seal_to
 from zkpfl.errors import JobFailed
+from zkpfl.learning import tensors
 from zkpfl.learning.bundle import Bundle
 from zkpfl.learning.heart_disease import HospitalSplit
+from zkpfl.learning.records import Records
 from zkpfl.learning.weights import checkpoint_hash
 from zkpfl.ledger.records import JobStatus, Phase
 from zkpfl.protocol.manifests import JobManifest, KeyAnnouncement
@@ -131,6 +135,39 @@ def test_a_false_owner_is_caught_before_training_and_left_without_penalty(
         record = network.treasury.trainer(event.trainer)
         assert record is not None
         assert (record.serving, record.stake) == (0, STAKE)
+
+
+def works_for_pairs_only(bundle: Bundle) -> Bundle:
+    """A linear model that joins its records two by two: it runs for an even number of records only."""
+    nodes: list[dict[str, Any]] = [{"op": "input"}, {"op": "parameter", "name": "w"}]
+    for operator, arguments in (
+        ("aten.linear.default", {"input": {"node": 0}, "weight": {"node": 1}}),
+        ("aten.sym_size.int", {"self": {"node": 0}, "dim": 0}),
+        ("aten.floordiv.int", {"a": {"node": 3}, "b": 2}),
+        ("aten.reshape.default", {"self": {"node": 2}, "shape": [{"node": 4}, 2, 2]}),
+        ("aten.reshape.default", {"self": {"node": 5}, "shape": [{"node": 3}, 2]}),
+    ):
+        nodes.append({"op": operator, "args": arguments})
+    inputs = len(bundle.recipe.features)
+    graph = {"format": "zkpfl.graph.v1", "inputs": inputs, "outputs": 2, "output": 6, "nodes": nodes}
+    weights = tensors.pack({"w": np.zeros((2, inputs), np.float32)})
+    return Bundle(json.dumps(graph).encode(), weights, bundle.recipe)
+
+
+def test_a_graph_that_fails_on_the_trainers_records_is_left_without_penalty(
+    network: LiveNetwork, bundle: Bundle, hospitals: list[HospitalSplit]
+) -> None:
+    job_id = network.submit_and_go(works_for_pairs_only(bundle), durations=RECRUITING)
+    five = Records(hospitals[0].train.features[:5], hospitals[0].train.labels[:5])
+    trainer = network.start_trainer(job_id, five)
+    with pytest.raises(JobFailed, match="does not run") as caught:
+        trainer.join(30)
+    assert caught.value.party == f"owner of job {job_id}"
+    assert network.treasury.job(job_id).trainers == (bytes(20),)
+    joined = [event for event in network.treasury.events(job_id) if type(event).__name__ == "Joined"]
+    record = network.treasury.trainer(joined[0].trainer)
+    assert record is not None
+    assert (record.serving, record.stake) == (0, STAKE)
 
 
 def test_one_bad_share_is_named_and_does_not_stop_the_job(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -36,8 +38,9 @@ def share(
     json: Json = False,
 ) -> None:
     """As the zk-node that got it: a row of a trainer's signed share fails the commitments."""
-    accuser, keys, output = _accuser(network, identity, job, round_number, json)
-    _verdict(output, accuser.accuse_trainer(trainer, _own_number(network, keys, job), keys.encryption))
+    with _accuser(network, identity, job, round_number, json) as (accuser, keys, output):
+        guilty = accuser.accuse_trainer(trainer, _own_number(network, keys, job), keys.encryption)
+    _verdict(output, guilty)
 
 
 @app.command("aggregate")
@@ -53,8 +56,9 @@ def aggregate(
     """As a member: a row of the aggregate share that a zk-node posted fails the sum of the commitments."""
     from zkpfl.roles.job_key import load_job_key
 
-    accuser, _, output = _accuser(network, identity, job, round_number, json)
-    _verdict(output, accuser.accuse_node(node, load_job_key(job_key)))
+    with _accuser(network, identity, job, round_number, json) as (accuser, _, output):
+        guilty = accuser.accuse_node(node, load_job_key(job_key))
+    _verdict(output, guilty)
 
 
 @app.command("attestation")
@@ -67,8 +71,9 @@ def attestation(
     json: Json = False,
 ) -> None:
     """As anyone who has them: the attested aggregate is not the sum of the accepted commitments."""
-    accuser, _, output = _accuser(network, identity, job, round_number, json)
-    _verdict(output, accuser.accuse_signers(_read(points)))
+    with _accuser(network, identity, job, round_number, json) as (accuser, _, output):
+        guilty = accuser.accuse_signers(_read(points))
+    _verdict(output, guilty)
 
 
 @app.command("equivocation")
@@ -115,9 +120,10 @@ def _verdict(output: Output, guilty: bool) -> None:
         raise typer.Exit(exit_codes.FAILED)
 
 
+@contextmanager
 def _accuser(
     network: Path, identity: Path, job: int, round_number: int, json: bool
-) -> tuple[Accuser, Identity, Output]:
+) -> Iterator[tuple[Accuser, Identity, Output]]:
     from zkpfl.cli.jobs import existing_job
     from zkpfl.roles.accusation import Accuser
     from zkpfl.roles.identity import Identity
@@ -126,7 +132,8 @@ def _accuser(
     where, keys, output = Network.load(network), Identity.load(identity), Output(json)
     ledger = where.connect(keys.account)
     existing_job(ledger, job)
-    return Accuser(ledger, where.open_store(), job, round_number, output), keys, output
+    with closing(where.open_store()) as store:
+        yield Accuser(ledger, store, job, round_number, output), keys, output
 
 
 def _judge(network: Path, identity: Path) -> Judge:
