@@ -136,10 +136,16 @@ class NodeDuty:
 
     def attestation(self, number: int) -> Attestation:
         """The node's signature for a round; `WrongPhase` until it has verified the posted proofs."""
-        with self._lock:
+        not_yet = WrongPhase(f"round {number} is not attested here yet", party=f"zk-node {self._node}")
+        # While it verifies it says so at once: a peer that got no answer would take it for dead.
+        if not self._lock.acquire(timeout=PEER_TIMEOUT_S / 4):
+            raise not_yet
+        try:
             if self._attested is None or self._round is None or self._round.plan.context.round != number:
-                raise WrongPhase(f"round {number} is not attested here yet", party=f"zk-node {self._node}")
+                raise not_yet
             return Attestation(self._node, self._attested.digest, self._attested.signature)
+        finally:
+            self._lock.release()
 
     def key_share(self, account: bytes, number: int) -> bytes:
         """The node's share of a key of the job, sealed to an account; see `KeyCustodian.release`."""

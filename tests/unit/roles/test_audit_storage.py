@@ -76,7 +76,7 @@ def test_an_audit_changes_nothing(place: StorePlace, cid: ContentId) -> None:
         lambda: store.put_stream([]),
         lambda: store.pin(cid, "a"),
         lambda: store.unpin("job-1"),
-        lambda: store.collect_garbage(),
+        store.collect_garbage,
     ):
         with pytest.raises(NotAuthorized):
             change()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from tests.unit.roles.small_job import SmallJob
 
 from zkpfl.crypto.bls import BlsSecretKey
-from zkpfl.errors import NotAuthorized
+from zkpfl.errors import NotAuthorized, WrongPhase
 from zkpfl.ledger.records import RoundKind
 from zkpfl.protocol.trainer import PreparedSubmission, prepare_submission
 from zkpfl.protocol.zk_node import MAX_UPLOADS
@@ -87,3 +88,22 @@ def test_receipt_means_that_share_and_commitments_are_stored(
     elsewhere = LocalStore(tmp_path / "elsewhere")
     for content in (sent.commitments, sent.shares[NODE].blob):
         assert job.store.get(elsewhere.put(content), max_size_bytes=len(content)) == content
+
+
+def test_a_node_that_is_busy_says_at_once_that_it_has_not_attested_yet(duty: NodeDuty) -> None:
+    verifying, done = threading.Event(), threading.Event()
+
+    def verify() -> None:
+        with duty._lock:
+            verifying.set()
+            done.wait(30)
+
+    thread = threading.Thread(target=verify)
+    thread.start()
+    try:
+        assert verifying.wait(30)
+        with pytest.raises(WrongPhase, match="not attested here yet"):
+            duty.attestation(1)
+    finally:
+        done.set()
+        thread.join()
