@@ -42,6 +42,9 @@ from zkpfl.storage.cid import ContentId
 
 KEY = bytes(range(32))
 CID = str(ContentId.of_block(b""))
+LISTEN = "/ip4/127.0.0.1/tcp/4001"
+PEER = LISTEN + "/p2p/12D3KooW"
+DAEMON = "http://127.0.0.1:5001"
 ZERO = "0x" + bytes(20).hex()
 MODES = (b"\0", b"\1", b"\1\1\0\7\x80")
 """What many targets begin with: take the rest as it is, or a true encoding, or change a byte of it."""
@@ -145,6 +148,10 @@ def _storage() -> Iterator[tuple[str, bytes]]:
     blocks: list[bytes] = []
     dag.write([bytes(dag.LEAF_BYTES + 1)], lambda _name, block: blocks.append(block))
     yield "storage", b"\0" * 3 + blocks[-1]
+    for text in (LISTEN, PEER, DAEMON):
+        yield "storage", text.encode()
+    yield "storage", json.dumps({"Key": CID, "Size": 1}).encode()
+    yield "storage", b'{"Message":"block was not found locally","Code":0,"Type":"error"}'
 
 
 def _crypto() -> Iterator[tuple[str, bytes]]:
@@ -225,14 +232,24 @@ def _files() -> Iterator[tuple[str, bytes]]:
     for bls in (None, KEY):
         yield "files", json.dumps(Identity(account, encryption, bls)._secrets()).encode()
     yield "files", json.dumps({"format": "zkpfl-job-key-1", "key": KEY.hex()}).encode()
-    network = {
-        "chain_id": 1,
-        "contract": bytes(20).hex(),
-        "ledger_url": "http://x",
-        "store": "s",
-        "version": 1,
+    kubo = {
+        "kind": "kubo",
+        "path": "s",
+        "swarm_key": "k",
+        "listen": [LISTEN],
+        "peers": [PEER],
+        "timeout_s": 3,
     }
-    yield "files", json.dumps(network).encode()
+    for store in ("s", kubo, {"kind": "kubo-rpc", "path": "s", "url": DAEMON, "timeout_s": 0.5}):
+        network = {
+            "chain_id": 1,
+            "contract": bytes(20).hex(),
+            "ledger_url": "http://x",
+            "store": store,
+            "version": 1,
+        }
+        yield "files", json.dumps(network).encode()
+    yield "files", f"/key/swarm/psk/1.0.0/\n/base16/\n{KEY.hex()}\n".encode()
     yield "files", b'a,b,label\n1,2,yes\n"-3.5",1e3,0\n'
     for save in (np.savez, np.savez_compressed):
         file = io.BytesIO()

@@ -1,4 +1,4 @@
-"""Files of the user's own: keys, the network file, and records to train on."""
+"""Files of the user's own: keys, the network file with its store, and records to train on."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from zkpfl.learning.user_data import load_csv, load_npz
 from zkpfl.roles.identity import Identity
 from zkpfl.roles.job_key import load_job_key
 from zkpfl.roles.network import Network
+from zkpfl.roles.store_place import read_swarm_key
 
 RECIPE = Recipe(features=("a", "b"), classes=("no", "yes"), clip_norm=1.0, learning_rate=0.1)
 
@@ -44,6 +45,8 @@ def key_files(data: bytes) -> None:
         assert Identity.load(copy).public() == identity.public()
     with contextlib.suppress(InvalidParameter):
         assert len(load_job_key(path)) == 32
+    with contextlib.suppress(InvalidParameter):
+        assert len(read_swarm_key(path)) == 32
 
 
 @fuzz_target("files")

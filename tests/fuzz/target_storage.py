@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 from tests.fuzz.registry import Reader, fuzz_target
-from zkpfl.errors import ContentTooLarge, CorruptContent, InvalidEncoding
-from zkpfl.storage import dag
+from zkpfl.errors import ContentTooLarge, CorruptContent, InvalidEncoding, InvalidParameter
+from zkpfl.storage import dag, kubo_rpc
 from zkpfl.storage.cid import Codec, ContentId
+from zkpfl.storage.kubo_process import require_multiaddress
 
 LEAF = bytes(dag.LEAF_BYTES)
 LEAF_ID = ContentId.of_block(LEAF)
@@ -26,6 +29,34 @@ def content_ids(data: bytes) -> None:
         except InvalidEncoding:
             continue
         assert str(cid) == text
+
+
+@fuzz_target("storage")
+def addresses(data: bytes) -> None:
+    """Addresses of nodes and daemons, as a network file states them."""
+    text = data.decode(errors="replace")
+    for with_peer_id in (False, True):
+        try:
+            address = require_multiaddress(text, field="peers", with_peer_id=with_peer_id)
+        except InvalidParameter:
+            continue
+        assert address == text
+        assert address.isprintable()
+    try:
+        url = kubo_rpc.require_url(text)
+    except InvalidParameter:
+        return
+    assert urlsplit(url).hostname
+    assert kubo_rpc.require_url(url) == url
+
+
+@fuzz_target("storage")
+def daemon_answers(data: bytes) -> None:
+    """What a daemon answers, be it one of Kubo or not."""
+    kubo_rpc._member(data, "Key")
+    message = kubo_rpc._message(data)
+    assert len(message) <= 200
+    assert message.isprintable()
 
 
 def _two_leaves(tail: bytes) -> bytes:

@@ -56,7 +56,8 @@ class KuboSettings:
 
 def require_multiaddress(address: str, *, field: str, with_peer_id: bool) -> str:
     """Return ``address`` if it is a TCP multiaddress, with the peer's id at its end if asked for."""
-    parts = address.split("/") if len(address) <= _MAX_ADDRESS_CHARS and address.isascii() else []
+    plain = len(address) <= _MAX_ADDRESS_CHARS and address.isascii() and address.isprintable()
+    parts = address.split("/") if plain and " " not in address else []
     shaped = len(parts) == (7 if with_peer_id else 5) and parts[0] == "" and all(parts[1:])
     protocols = shaped and parts[1] in ("ip4", "ip6", "dns", "dns4", "dns6") and parts[3] == "tcp"
     port = protocols and parts[4].isdecimal() and len(parts[4]) <= 5 and int(parts[4]) <= 0xFFFF

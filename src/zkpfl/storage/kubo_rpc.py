@@ -264,14 +264,14 @@ def require_url(url: str) -> str:
         shaped = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
     except ValueError:
         shaped = False
-    if not shaped or parts.query or parts.fragment or parts.username is not None or not _is_plain(url):
+    if not shaped or parts.username is not None or not _is_plain(url):
         hint = "such as http://127.0.0.1:5001; credentials come from ZKPFL_KUBO_AUTHORIZATION"
         raise InvalidParameter("is not the URL of a Kubo RPC", field="store url", hint=hint)
     return url.rstrip("/")
 
 
 def _is_plain(url: str) -> bool:
-    return url.isascii() and url.isprintable() and " " not in url
+    return url.isascii() and url.isprintable() and not set(" ?#") & set(url)
 
 
 def _late(cid: ContentId) -> NotFound:

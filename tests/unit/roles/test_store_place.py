@@ -65,6 +65,8 @@ def changed(place: StorePlace, **members: object) -> object:
         changed(PLACES[1], listen=["127.0.0.1"]),
         changed(PLACES[1], peers=[PEER.removesuffix("/p2p/12D3KooW")]),
         changed(PLACES[1], peers=[7]),
+        changed(PLACES[1], peers=[PEER + "\n"]),
+        changed(PLACES[1], peers=[PEER + " x"]),
         changed(PLACES[1], swarm_key=...),
         changed(PLACES[1], path="a\0b"),
         changed(PLACES[1], timeout_s=0),

@@ -224,6 +224,10 @@ def test_many_readers_share_one_store(daemon: RpcDaemon, owner: KuboRpcStore, re
         "http://host:x",
         "http://u:p@host",
         "http://h/?q",
+        "http://h/?",
+        "http://h/#",
+        "http://h/\r\nX: y",
+        "http://h/ x",
     ],
 )
 def test_the_url_is_checked(tmp_path: Path, url: str) -> None:
