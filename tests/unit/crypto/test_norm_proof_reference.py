@@ -1,0 +1,261 @@
+"""The norm proof as docs/spec.md §7 reads: what it accepts, and cheating provers that it does not."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Any
+
+import pytest
+from tests.reference import norm_proof
+from tests.reference.group import (
+    BadEncoding,
+    BadPoint,
+    BadScalar,
+    R,
+    combine,
+    commit,
+    encode_scalar,
+    generators,
+)
+from tests.reference.norm_proof import (
+    Proof,
+    Statement,
+    Tamper,
+    four_squares,
+    proof_bytes,
+    prove,
+    square_root,
+    verify,
+)
+
+COLUMNS = 256
+BOUND_SQUARED = 3000**2
+
+
+@dataclass
+class Committed:
+    statement: Statement
+    x: list[list[int]]
+    blindings: list[int]
+
+    def prove(self, random: Random, **options: Any) -> bytes:
+        return prove(self.statement, self.x, self.blindings, random, **options)
+
+
+def committed(x: list[list[int]], random: Random, *, dimension: int, bound_squared: int) -> Committed:
+    blindings = [random.randrange(R) for _ in x]
+    commitments = [commit(row, blinding) for row, blinding in zip(x, blindings, strict=True)]
+    where = bytes(range(40)), bytes(range(20)), bytes(range(32))
+    statement = Statement(*where, dimension, COLUMNS, bound_squared, commitments)
+    return Committed(statement, x, blindings)
+
+
+def an_update(random: Random, dimension: int, largest: int = 50) -> list[list[int]]:
+    values = [random.randint(-largest, largest) for _ in range(dimension)]
+    values += [0] * (-dimension % COLUMNS)
+    return [values[i : i + COLUMNS] for i in range(0, len(values), COLUMNS)]
+
+
+def squared_norm(x: list[list[int]]) -> int:
+    return sum(value * value for row in x for value in row)
+
+
+def seeded(seed: int) -> Random:
+    return Random(seed)  # noqa: S311 (a failure must come again)
+
+
+@pytest.fixture
+def random() -> Random:
+    return seeded(7)
+
+
+@pytest.fixture(scope="module")
+def honest() -> tuple[Statement, bytes]:
+    random = seeded(8)
+    update = committed(an_update(random, 200), random, dimension=200, bound_squared=BOUND_SQUARED)
+    return update.statement, update.prove(random)
+
+
+@pytest.mark.parametrize(("dimension", "largest", "slack"), [(256, 50, 0), (700, 50, 12345), (1, 0, 3)])
+def test_an_update_within_the_bound_is_accepted(
+    random: Random, dimension: int, largest: int, slack: int
+) -> None:
+    x = an_update(random, dimension, largest)
+    update = committed(x, random, dimension=dimension, bound_squared=squared_norm(x) + slack)
+    proof = update.prove(random)
+    assert len(proof) == proof_bytes(update.statement)
+    assert verify(update.statement, proof)
+
+
+def test_sizes_are_those_of_the_specification() -> None:
+    def size(dimension: int, columns: int) -> int:
+        rows = -(-dimension // columns)
+        statement = Statement(b"", b"", b"", dimension, columns, 1, [None] * rows)
+        return proof_bytes(statement)
+
+    assert (size(1 << 16, 1024), size(1 << 20, 2048), size(1 << 20, 4096)) == (3328, 3680, 3776)
+
+
+def test_four_squares(random: Random) -> None:
+    for value in [*range(60), 7 << 40, (1 << 62) - 1, *(random.getrandbits(62) for _ in range(50))]:
+        assert sum(root * root for root in four_squares(value, random)) == value
+
+
+def wrapped(name: str, value: Any) -> Any:
+    """A cheat whose masked sums are out of range sends what they are mod 2^64."""
+    return [v % R % (1 << 64) for v in value] if name == "z" else value
+
+
+def squares_mod_order(target: int, random: Random) -> list[int]:
+    """Two field elements whose squares sum to ``target`` mod r, however large they are."""
+    while True:
+        first = random.randrange(1 << 40)
+        if (second := square_root(target - first * first)) is not None:
+            return [first, second, 0, 0]
+
+
+def forged(x: list[list[int]], bound_squared: int, q: list[int], random: Random) -> tuple[Statement, bytes]:
+    def tamper(name: str, value: Any) -> Any:
+        return q if name == "q" else wrapped(name, value)
+
+    update = committed(x, random, dimension=200, bound_squared=bound_squared)
+    return update.statement, update.prove(random, tamper=tamper)
+
+
+def test_a_norm_just_above_the_bound_is_rejected(random: Random) -> None:
+    x = an_update(random, 200)
+    assert not verify(*forged(x, squared_norm(x) - 1, [0, 0, 0, 0], random))
+    assert verify(*forged(x, squared_norm(x), [0, 0, 0, 0], random)), "nothing else is wrong with it"
+
+
+def test_an_imaginary_unit_among_the_squares_is_rejected(random: Random) -> None:
+    """q_0 = √−1 satisfies the equation mod r for a norm one above the bound."""
+    x, unit = an_update(random, 200), square_root(-1)
+    assert unit is not None
+    assert unit * unit % R == R - 1
+    assert not verify(*forged(x, squared_norm(x) - 1, [unit, 0, 0, 0], random))
+
+
+def test_a_root_in_a_padding_column_is_rejected(random: Random) -> None:
+    """√(−k) in a column that belongs to no coordinate lowers the norm mod r by k."""
+    x, excess = an_update(random, 200), 1000
+    while (root := square_root(-excess)) is None:
+        excess += 1
+    bound_squared = squared_norm(x) - excess
+    x[0][COLUMNS - 1] = root
+    assert squared_norm(x) % R == bound_squared
+    assert not verify(*forged(x, bound_squared, [0, 0, 0, 0], random))
+
+
+@pytest.mark.parametrize(
+    "residue",
+    [
+        pytest.param(1 << 64, id="2^64"),
+        pytest.param(R - (1 << 64), id="-2^64"),
+        pytest.param((R + 1) // 2, id="half"),
+        pytest.param(square_root(2), id="root_of_two"),
+    ],
+)
+def test_a_large_residue_is_rejected_though_its_norm_fits_mod_r(random: Random, residue: int | None) -> None:
+    x = an_update(random, 200)
+    assert residue is not None
+    x[0][17] = residue
+    q = squares_mod_order(BOUND_SQUARED - squared_norm(x), random)
+    assert (squared_norm(x) + sum(v * v for v in q)) % R == BOUND_SQUARED
+    assert not verify(*forged(x, BOUND_SQUARED, q, random))
+
+
+def off_by_one(what: str) -> Tamper:
+    def tamper(name: str, value: Any) -> Any:
+        if name != what:
+            return value
+        return [(value[0] + 1) % R, *value[1:]] if isinstance(value, list) else (value + 1) % R
+
+    return tamper
+
+
+@pytest.mark.parametrize("what", ["q", "s_1", "s_5", "s_8", "X", "Q"])
+def test_a_wrong_message_is_rejected(random: Random, what: str) -> None:
+    update = committed(an_update(random, 200), random, dimension=200, bound_squared=BOUND_SQUARED)
+    assert not verify(update.statement, update.prove(random, tamper=off_by_one(what)))
+
+
+def test_a_proof_is_for_one_statement_only(honest: tuple[Statement, bytes]) -> None:
+    statement, proof = honest
+    assert verify(statement, proof)
+    for other in (
+        replace(statement, context=bytes(40)),
+        replace(statement, trainer=bytes(20)),
+        replace(statement, checkpoint=bytes(32)),
+        replace(statement, dimension=201),
+        replace(statement, bound_squared=BOUND_SQUARED + 1),
+        replace(statement, commitments=[generators(1)[0]]),
+    ):
+        assert not verify(other, proof)
+
+
+def test_damaged_proofs_are_rejected(honest: tuple[Statement, bytes], random: Random) -> None:
+    statement, proof = honest
+    for at in [0, 60, len(proof) - 1, *random.sample(range(len(proof)), 7)]:
+        damaged = bytearray(proof)
+        damaged[at] ^= 1 << random.randrange(8)
+        with suppress(BadPoint, BadScalar):
+            assert not verify(statement, bytes(damaged))
+    for wrong in (proof[:-1], proof + b"\0", b""):
+        with pytest.raises(BadEncoding):
+            verify(statement, wrong)
+    with pytest.raises(BadScalar):
+        verify(statement, proof[:-32] + encode_scalar(R))
+    outside = b"\x80" + bytes(46) + b"\x04"  # on the curve, of another order
+    with pytest.raises(BadPoint, match="subgroup"):
+        verify(statement, outside + proof[48:])
+
+
+class Programmed:
+    """Challenges that are chosen, not hashed."""
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self.drawn: dict[str, list[int]] = {}
+        self._seed = random.randbytes(32)
+
+    def absorb(self, label: bytes, data: bytes) -> None: ...
+
+    def blocks(self, _label: bytes, _count: int) -> bytes:
+        return self._seed
+
+    def scalar(self, label: bytes) -> int:
+        self.drawn.setdefault(label.decode(), []).append(self._random.randrange(1, R))
+        return self.drawn[label.decode()][-1]
+
+    short = scalar
+
+
+def test_a_simulator_without_a_witness_makes_transcripts_that_verify(random: Random) -> None:
+    """Everything but A is drawn at random and A solved for: what is seen says nothing about the update."""
+    points = [combine([random.randrange(R)], [generators(1)[0]]) for _ in range(3)]
+    statement = Statement(bytes(40), bytes(20), bytes(32), 700, COLUMNS, BOUND_SQUARED, points)
+    n, folds = statement.variables, statement.column_variables - 2
+
+    def point() -> Any:
+        return combine([random.randrange(R)], [generators(1)[0]])
+
+    def scalars(count: int) -> list[int]:
+        return [random.randrange(R) for _ in range(count)]
+
+    proof = Proof(
+        point(),
+        [random.getrandbits(64) for _ in range(norm_proof.TESTS)],
+        [scalars(5 if i == n else 3) for i in range(1, n + 1)],
+        *scalars(2),
+        point(),
+        point(),
+        [(point(), point()) for _ in range(folds)],
+        None,
+        scalars(5),
+    )
+    proof.A = norm_proof.missing_point(statement, proof.to_bytes(), Programmed(seeded(3)))
+    assert verify(statement, proof.to_bytes(), Programmed(seeded(3)))
+    assert not verify(statement, proof.to_bytes(), Programmed(seeded(4)))
