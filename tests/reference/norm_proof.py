@@ -40,6 +40,10 @@ class Challenges(Protocol):
     def short(self, label: bytes) -> int: ...
 
 
+class BadStatement(ValueError):
+    pass
+
+
 @dataclass(frozen=True)
 class Statement:
     context: bytes
@@ -49,6 +53,15 @@ class Statement:
     columns: int
     bound_squared: int
     commitments: list[Point]
+
+    def __post_init__(self) -> None:
+        """The proof says nothing of other statements: the bound on B² is what keeps sums below r."""
+        if self.columns < 256 or self.columns & (self.columns - 1):
+            raise BadStatement("columns must be a power of two, at least 256")
+        if self.dimension < 1 or len(self.commitments) != -(-self.dimension // self.columns):
+            raise BadStatement("rows must be ceil(dimension / columns)")
+        if not 0 <= self.bound_squared < 1 << 62:
+            raise BadStatement("bound_squared must be below 2^62")
 
     @property
     def rows(self) -> int:
@@ -302,8 +315,9 @@ def _sumcheck(
     n: int,
     tamper: Tamper,
 ) -> tuple[list[Poly], list[int], int, int]:
-    q, scale, rho, polynomials = mask.q, pow(2, 2 - n, R) * tau % R, [], []
-    big_x = big_q = 0
+    q, scale = mask.q, pow(2, 2 - n, R) * tau % R
+    rho: list[int] = []
+    polynomials: list[Poly] = []
 
     def at(i: int, point: int) -> int:
         """s_i(point): what the variables after i leave of F + g."""

@@ -20,6 +20,7 @@ from tests.reference.group import (
     generators,
 )
 from tests.reference.norm_proof import (
+    BadStatement,
     Proof,
     Statement,
     Tamper,
@@ -182,11 +183,34 @@ def test_a_wrong_message_is_rejected(random: Random, what: str) -> None:
     assert not verify(update.statement, update.prove(random, tamper=off_by_one(what)))
 
 
+@pytest.mark.parametrize(
+    "false",
+    [
+        {"bound_squared": 1 << 62},
+        {"bound_squared": -1},
+        {"dimension": 257},
+        {"dimension": 0, "commitments": []},
+        {"columns": 128},
+        {"columns": 300},
+    ],
+)
+def test_statements_of_which_the_proof_says_nothing_are_refused(
+    honest: tuple[Statement, bytes], false: dict[str, Any]
+) -> None:
+    with pytest.raises(BadStatement):
+        replace(honest[0], **false)
+
+
+def flipped(data: bytes, at: int) -> bytes:
+    """One bit of chain, contract, job or round, by where it lies in the context."""
+    return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+
+
 def test_a_proof_is_for_one_statement_only(honest: tuple[Statement, bytes]) -> None:
     statement, proof = honest
     assert verify(statement, proof)
     for other in (
-        replace(statement, context=bytes(40)),
+        *(replace(statement, context=flipped(statement.context, at)) for at in (7, 27, 35, 39)),
         replace(statement, trainer=bytes(20)),
         replace(statement, checkpoint=bytes(32)),
         replace(statement, dimension=201),
