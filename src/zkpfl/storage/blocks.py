@@ -110,6 +110,10 @@ class BlockFolder:
             sync_directory(path.parent)
         return found not in (None, block)
 
+    def accept(self, cid: ContentId, block: bytes) -> None:
+        """Store a block that somebody else gave; raises `CorruptContent` if it is not that of the name."""
+        self.write(cid, dag.require_block(cid, block))
+
     def refresh(self, cid: ContentId) -> None:
         """Make a block young, so that no sweep takes it within its grace period; raises `NotFound`."""
         path = self.path(cid)

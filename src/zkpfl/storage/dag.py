@@ -178,7 +178,11 @@ def _children(cid: ContentId, block: bytes, size: int, height: int) -> list[tupl
 
 
 def _checked(cid: ContentId, get_block: GetBlock) -> bytes:
-    block = get_block(cid)
+    return require_block(cid, get_block(cid))
+
+
+def require_block(cid: ContentId, block: bytes) -> bytes:
+    """Return ``block`` if it is the one of that name; raises `CorruptContent` otherwise."""
     if len(block) > LEAF_BYTES or not cid.names(block):
         raise CorruptContent(f"{cid}: bytes do not hash to their content id", field="cid")
     return block

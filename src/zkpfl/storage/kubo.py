@@ -17,6 +17,7 @@ from zkpfl.storage.blocks import BlockFolder, by_multihash
 from zkpfl.storage.cid import ContentId
 from zkpfl.storage.kubo_process import Asked, KuboProcess, KuboSettings
 from zkpfl.storage.local import TIMEOUT_S, LocalStore
+from zkpfl.storage.remote import Remote
 
 SERVE_S = 2.0
 """How long Kubo may take to find a block of its own folder."""
@@ -57,8 +58,11 @@ class KuboStore(LocalStore):
             raise
 
 
-class KuboRemote:
-    """The nodes that a `KuboProcess` is connected with; its blocks arrive in ``folder``."""
+class KuboRemote(Remote):
+    """The nodes that a `KuboProcess` is connected with; its blocks arrive in ``folder``.
+
+    As a library Kubo collects no garbage, so nothing is pinned in Kubo itself.
+    """
 
     def __init__(self, process: KuboProcess, folder: BlockFolder) -> None:
         self._process = process
@@ -72,13 +76,14 @@ class KuboRemote:
         for cid in cids:
             self._ask(cid, deadline)
 
-    def fetch(self, cid: ContentId, deadline: float) -> bytes:
-        """Wait until Kubo has a block."""
+    def fetch(self, cid: ContentId, deadline: float) -> None:
+        """Wait until Kubo has put a block into the folder, and check it."""
         while True:
             asked = self._ask(cid, deadline)
             ended = asked.wait(deadline)
             if asked.code == 0:
-                return self._folder.read(cid)
+                self._folder.accept(cid, self._folder.read(cid))
+                return
             if not ended:
                 self._shed()
                 raise NotFound(f"{cid}: no node delivered it in time", field="cid", hint="try again later")
@@ -111,12 +116,6 @@ class KuboRemote:
             self._process.restart()
             deadline = max(deadline, time.monotonic() + SERVE_S)
         raise Unavailable(f"does not serve {cids[0]}, which was stored", party="Kubo", field="store")
-
-    def pin(self, cid: ContentId, deadline: float) -> None:
-        """Do nothing: as a library Kubo collects no garbage."""
-
-    def unpin(self, cid: ContentId) -> None:
-        """Do nothing: nothing is pinned in Kubo itself."""
 
     def forget(self, cids: Sequence[ContentId]) -> None:  # noqa: ARG002
         """Start Kubo anew: it would offer blocks that it remembers."""

@@ -19,11 +19,12 @@ from urllib.parse import urlencode, urlsplit
 
 import urllib3
 
-from zkpfl.errors import CorruptContent, InvalidParameter, NotFound, StorageError, Unavailable
+from zkpfl.errors import InvalidParameter, NotFound, StorageError, Unavailable
 from zkpfl.storage import dag
 from zkpfl.storage.blocks import BlockFolder
 from zkpfl.storage.cid import Codec, ContentId
 from zkpfl.storage.local import TIMEOUT_S, LocalStore
+from zkpfl.storage.remote import Remote
 
 _CODECS = {Codec.RAW: "raw", Codec.DAG_PB: "dag-pb"}
 _WORKERS = 8
@@ -135,15 +136,15 @@ class RpcClient:
         return Unavailable(text, party=f"Kubo at {self.url}", field="store", hint=hint)
 
 
-class KuboRpcRemote:
+class KuboRpcRemote(Remote):
     """Blocks at a daemon; those that will be asked for are fetched by some threads, into ``folder``."""
 
     def __init__(self, client: RpcClient, folder: BlockFolder) -> None:
         self._client = client
         self._folder = folder
         self._lock = threading.Lock()
-        self._coming: dict[ContentId, Future[bytes]] = {}
-        self._queue: queue.SimpleQueue[tuple[ContentId, float, Future[bytes]] | None] = queue.SimpleQueue()
+        self._coming: dict[ContentId, Future[None]] = {}
+        self._queue: queue.SimpleQueue[tuple[ContentId, float, Future[None]] | None] = queue.SimpleQueue()
         self._workers: list[threading.Thread] = []
         self._closed = False
 
@@ -159,7 +160,7 @@ class KuboRpcRemote:
                 self._workers.append(threading.Thread(target=self._work, name="kubo-rpc", daemon=True))
                 self._workers[-1].start()
 
-    def fetch(self, cid: ContentId, deadline: float) -> bytes:
+    def fetch(self, cid: ContentId, deadline: float) -> None:
         """Ask the daemon for a block, unless a thread is doing so."""
         self._require_open()
         with self._lock:
@@ -169,15 +170,16 @@ class KuboRpcRemote:
                 coming = None
         if coming is not None:
             try:
-                return coming.result(max(0.0, deadline - time.monotonic()))
+                coming.result(max(0.0, deadline - time.monotonic()))
+                return
             except FutureTimeoutError:
                 raise _late(cid) from None
             except NotFound:
                 pass  # by the deadline of whoever wanted it first
-        return self._get(cid, deadline)
+        self._bring(cid, deadline)
 
     def publish(self, cid: ContentId, block: bytes) -> None:
-        """Put a block at the daemon, which must name it as we do."""
+        """Put a block at the daemon, which must name it as we do; it has it when this returns."""
         self._require_open()
         options = [("cid-codec", _CODECS[cid.codec]), ("mhtype", "sha2-256"), ("pin", "false")]
         answer = self._client.call("block/put", options, time.monotonic() + _WRITE_S, block=block)
@@ -185,9 +187,6 @@ class KuboRpcRemote:
             raise StorageError(
                 f"the daemon does not name {cid} so", field="store", hint="is it a Kubo daemon?"
             )
-
-    def settle(self, deadline: float) -> None:
-        """Do nothing: the daemon has answered for each block."""
 
     def pin(self, cid: ContentId, deadline: float) -> None:
         """Pin content at the daemon, recursively."""
@@ -229,28 +228,27 @@ class KuboRpcRemote:
             if future.set_running_or_notify_cancel():
                 self._carry_out(cid, deadline, future)
 
-    def _carry_out(self, cid: ContentId, deadline: float, future: Future[bytes]) -> None:
+    def _carry_out(self, cid: ContentId, deadline: float, future: Future[None]) -> None:
         try:
-            block = self._get(cid, deadline)
-            if not cid.names(block):
-                raise CorruptContent(f"{cid}: bytes do not hash to their content id", field="cid")
-            self._folder.write(cid, block)
-            future.set_result(block)
+            self._bring(cid, deadline)
+            future.set_result(None)
         except Exception as error:  # whoever waits gets it
             future.set_exception(error)
         finally:
             with self._lock:
                 self._coming.pop(cid, None)
 
-    def _get(self, cid: ContentId, deadline: float) -> bytes:
+    def _bring(self, cid: ContentId, deadline: float) -> None:
+        """Get a block into the folder."""
         if self._closed or time.monotonic() >= deadline:
             raise _late(cid)
         try:
-            return self._client.call(
+            block = self._client.call(
                 "block/get", [("arg", str(cid))], deadline, max_size_bytes=dag.LEAF_BYTES + 1
             )
         except StorageError as error:
             raise NotFound(f"{cid}: {error.message}", field="cid", hint="try again later") from error
+        self._folder.accept(cid, block)
 
     def _require_open(self) -> None:
         if self._closed:

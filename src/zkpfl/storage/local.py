@@ -11,7 +11,7 @@ from zkpfl.storage import dag
 from zkpfl.storage.blocks import BlockFolder, Layout, by_cid
 from zkpfl.storage.cid import ContentId
 from zkpfl.storage.pins import PinBook
-from zkpfl.storage.remote import NoRemote, Remote
+from zkpfl.storage.remote import Remote
 from zkpfl.storage.store import GRACE_S, MAX_PINNED_BYTES, Collected
 
 _ANY_SIZE = 1 << 63
@@ -52,7 +52,7 @@ class LocalStore:
     ) -> None:
         self._folder = BlockFolder(root, layout)
         self._pins = PinBook(root)
-        self._remote = remote or NoRemote()
+        self._remote = remote or Remote()
         self._timeout_s = timeout_s
 
     def put(self, data: bytes) -> ContentId:
@@ -168,21 +168,15 @@ class _Reading:
         try:
             return self._folder.read(cid)
         except NotFound:
-            return self._fetched(cid)
+            self._remote.fetch(cid, self.deadline)
+            return self._folder.read(cid)
 
     def keep(self, cid: ContentId) -> None:
         """Make sure that a block is here, and young."""
         try:
             self._folder.refresh(cid)
         except NotFound:
-            self._fetched(cid)
-
-    def _fetched(self, cid: ContentId) -> bytes:
-        block = self._remote.fetch(cid, self.deadline)
-        if not cid.names(block):
-            raise CorruptContent(f"{cid}: bytes do not hash to their content id", field="cid")
-        self._folder.write(cid, block)
-        return block
+            self._remote.fetch(cid, self.deadline)
 
 
 def _require_bytes(chunk: bytes) -> bytes:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
 from zkpfl.errors import NotFound
 from zkpfl.storage.cid import ContentId
 
 
-class Remote(Protocol):
-    """Another keeper of blocks, not trusted with anything: `LocalStore` checks every block that it gives.
+class Remote:
+    """Another keeper of blocks, not trusted with anything; as it stands, one that has none and takes none.
 
     Deadlines are times of ``time.monotonic()``. Calls raise ``Unavailable`` if the remote itself does not
     answer.
@@ -19,8 +18,17 @@ class Remote(Protocol):
     def want(self, cids: Sequence[ContentId], deadline: float) -> None:
         """Begin to fetch blocks that will be asked for; returns at once."""
 
-    def fetch(self, cid: ContentId, deadline: float) -> bytes:
-        """Return a block, not checked; raises `NotFound` if none has come by the deadline."""
+    def fetch(self, cid: ContentId, deadline: float) -> None:  # noqa: ARG002
+        """Have a block put into the store's folder by `BlockFolder.accept`, which checks it.
+
+        Raises
+        ------
+        NotFound
+            None has come by the deadline.
+        CorruptContent
+            What came is not the block.
+        """
+        raise NotFound(f"{cid} is not stored here", field="cid")
 
     def publish(self, cid: ContentId, block: bytes) -> None:
         """Give a block that was stored here."""
@@ -39,32 +47,3 @@ class Remote(Protocol):
 
     def close(self) -> None:
         """End what was started."""
-
-
-class NoRemote:
-    """A store that has nothing but its folder."""
-
-    def want(self, cids: Sequence[ContentId], deadline: float) -> None:
-        """Do nothing."""
-
-    def fetch(self, cid: ContentId, deadline: float) -> bytes:  # noqa: ARG002
-        """Raise `NotFound`."""
-        raise NotFound(f"{cid} is not stored here", field="cid")
-
-    def publish(self, cid: ContentId, block: bytes) -> None:
-        """Do nothing."""
-
-    def settle(self, deadline: float) -> None:
-        """Do nothing."""
-
-    def pin(self, cid: ContentId, deadline: float) -> None:
-        """Do nothing."""
-
-    def unpin(self, cid: ContentId) -> None:
-        """Do nothing."""
-
-    def forget(self, cids: Sequence[ContentId]) -> None:
-        """Do nothing."""
-
-    def close(self) -> None:
-        """Do nothing."""
