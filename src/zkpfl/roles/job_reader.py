@@ -40,7 +40,7 @@ from zkpfl.protocol.messages import MessageKind, ShareMessage, SignedMessage
 from zkpfl.protocol.plan import CommitteeMember, RoundPlan, members_of
 from zkpfl.roles.privacy_budget import most_charged
 from zkpfl.storage.cid import ContentId
-from zkpfl.storage.store import Store
+from zkpfl.storage.store import Contents
 
 SEALING_OVERHEAD_BYTES = 1 << 20
 """Room for salts, tags and wrapped keys when a size limit is set on sealed content."""
@@ -61,7 +61,7 @@ class JobReader:
         The job's number.
     """
 
-    def __init__(self, ledger: LedgerClient, store: Store, job_id: int) -> None:
+    def __init__(self, ledger: LedgerClient, store: Contents, job_id: int) -> None:
         self._ledger = ledger
         self._store = store
         self.job_id = job_id

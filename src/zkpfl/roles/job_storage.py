@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 from zkpfl.errors import DeadlineExceeded, LedgerError, Unavailable
@@ -12,7 +12,7 @@ from zkpfl.ledger.records import Job
 from zkpfl.protocol.manifests import KeyManifest
 from zkpfl.roles.job_reader import JobReader
 from zkpfl.storage.cid import ContentId
-from zkpfl.storage.store import GRACE_S, MAX_PINNED_BYTES, Collected, Store
+from zkpfl.storage.store import Store
 
 MAX_CONTENT_BYTES = 1 << 32
 """Largest content of another party that is kept."""
@@ -82,7 +82,7 @@ def keep_job_content(reader: JobReader, store: JobStore, key_manifest: bytes | N
 
 
 class JobStore:
-    """A `Store` for one job of one account: whatever is put is pinned under the job's label.
+    """`Contents` for one job of one account: whatever is put is pinned under the job's label.
 
     Parameters
     ----------
@@ -113,44 +113,18 @@ class JobStore:
         self._store.unpin(self._label)
 
     def get(self, cid: ContentId, *, max_size_bytes: int, timeout_s: float | None = None) -> bytes:
-        """See ``Store``."""
+        """See ``Contents``."""
         return self._store.get(cid, max_size_bytes=max_size_bytes, timeout_s=timeout_s)
 
     def stream(
         self, cid: ContentId, *, max_size_bytes: int, timeout_s: float | None = None
     ) -> Iterator[bytes]:
-        """See ``Store``."""
+        """See ``Contents``."""
         return self._store.stream(cid, max_size_bytes=max_size_bytes, timeout_s=timeout_s)
 
     def has(self, cid: ContentId) -> bool:
-        """See ``Store``."""
+        """See ``Contents``."""
         return self._store.has(cid)
-
-    def pin(
-        self,
-        cid: ContentId,
-        label: str,
-        *,
-        max_size_bytes: int = MAX_PINNED_BYTES,
-        timeout_s: float | None = None,
-    ) -> None:
-        """See ``Store``."""
-        self._store.pin(cid, label, max_size_bytes=max_size_bytes, timeout_s=timeout_s)
-
-    def unpin(self, label: str) -> None:
-        """See ``Store``."""
-        self._store.unpin(label)
-
-    def pins(self) -> Mapping[str, frozenset[ContentId]]:
-        """See ``Store``."""
-        return self._store.pins()
-
-    def collect_garbage(self, *, grace_s: float = GRACE_S) -> Collected:
-        """See ``Store``."""
-        return self._store.collect_garbage(grace_s=grace_s)
-
-    def close(self) -> None:
-        """Do nothing: other jobs use the store."""
 
     def _kept(self, cid: ContentId) -> ContentId:
         self._store.pin(cid, self._label)

@@ -32,7 +32,7 @@ from zkpfl.protocol.manifests import KeyAnnouncement, KeyManifest
 from zkpfl.roles.job_reader import FaultHandler, JobReader, committee_member
 from zkpfl.rpc.client import NodeClient
 from zkpfl.storage.cid import ContentId
-from zkpfl.storage.store import Store
+from zkpfl.storage.store import Contents
 
 JOB_KEY = 0
 SHARE_TIMEOUT_S = 3.0
@@ -79,7 +79,7 @@ class OwnerKeys:
             slice_masks=tuple(sharing.mask for sharing in of_slices),
         )
 
-    def hand_over(self, ledger: LedgerClient, store: Store, job: Job) -> None:
+    def hand_over(self, ledger: LedgerClient, store: Contents, job: Job) -> None:
         """Seal every zk-node its shares, and record on the ledger where they lie."""
         content_ids = []
         for node, address in enumerate(job.committee, start=1):
@@ -108,7 +108,7 @@ class KeyCustodian:
     """
 
     def __init__(
-        self, ledger: LedgerClient, store: Store, reader: JobReader, encryption: EncryptionKey, node: int
+        self, ledger: LedgerClient, store: Contents, reader: JobReader, encryption: EncryptionKey, node: int
     ) -> None:
         self._ledger = ledger
         self._store = store

@@ -31,7 +31,7 @@ from zkpfl.roles.job_reader import FaultHandler, JobReader
 from zkpfl.roles.key_custody import bundle_hash
 from zkpfl.roles.layouts import fixed_point, statistics_layout, training_layout
 from zkpfl.storage.cid import ContentId
-from zkpfl.storage.store import Store
+from zkpfl.storage.store import Contents
 
 BUNDLE_CONTEXT = b"bundle"
 
@@ -85,7 +85,7 @@ class Member:
         It is none, or its graph does not work for as many records as a slice of the test set has.
     """
 
-    def __init__(self, reader: JobReader, store: Store, job_key: bytes, on_fault: FaultHandler) -> None:
+    def __init__(self, reader: JobReader, store: Contents, job_key: bytes, on_fault: FaultHandler) -> None:
         self._reader = reader
         self._store = store
         self._job_key = job_key
@@ -210,7 +210,7 @@ class Member:
             raise WrongContext(text, field="slice_records")
         return records
 
-    def _open_bundle(self, store: Store, job_key: bytes) -> Bundle:
+    def _open_bundle(self, store: Contents, job_key: bytes) -> Bundle:
         job = self._reader.job()
         party = f"owner of job {self._reader.job_id}"
         if self._member_key.public != job.terms.member_key:

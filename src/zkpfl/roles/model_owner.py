@@ -257,7 +257,7 @@ class _OwnerDuty:
     def __init__(
         self,
         ledger: LedgerClient,
-        store: Store,
+        store: JobStore,
         report: Reporter,
         reader: JobReader,
         job_key: bytes,

@@ -24,8 +24,8 @@ class Collected:
     size_bytes: int
 
 
-class Store(Protocol):
-    """Bytes in, name out; name in, the very same bytes out, or an error.
+class Contents(Protocol):
+    """Bytes in, name out; name in, the very same bytes out, or an error: what parties of a job need.
 
     Whoever keeps the bytes need not be trusted: every block is checked against its name while it is read,
     and content larger than the caller allows is refused before memory is spent on it. Reads raise
@@ -56,6 +56,10 @@ class Store(Protocol):
 
     def has(self, cid: ContentId) -> bool:
         """Whether the root block is here; a root is stored last, after everything below it."""
+
+
+class Store(Contents, Protocol):
+    """`Contents` whose owner decides what is kept."""
 
     def pin(
         self,

@@ -26,7 +26,7 @@ def test_from_the_first_pin_to_the_last(job: SmallJob) -> None:
     manifest = job.reader.manifest
     keep_job_content(job.reader, store, ledger.key_shares(number))
     own, foreign = store.put(b"an aggregate"), job.store.put(b"nobody's")
-    assert {own, ContentId.parse(manifest.bundle)} < store.pins()[label]
+    assert {own, ContentId.parse(manifest.bundle)} < job.store.pins()[label]
     other_contract = label.replace(ledger.contract.hex(), "11" * 20)
     for kept in (other_contract, f"{label[:-41]}-x", label.replace(f"-{number}-", "-99-")):
         job.store.pin(own, kept)
