@@ -65,6 +65,7 @@ OPENED_AT_ONCE = 2
 
 @dataclass(frozen=True)
 class _Attested:
+    round: int
     digest: bytes
     valid: int
     aggregate_root: bytes
@@ -136,16 +137,10 @@ class NodeDuty:
 
     def attestation(self, number: int) -> Attestation:
         """The node's signature for a round; `WrongPhase` until it has verified the posted proofs."""
-        not_yet = WrongPhase(f"round {number} is not attested here yet", party=f"zk-node {self._node}")
-        # While it verifies it says so at once: a peer that got no answer would take it for dead.
-        if not self._lock.acquire(timeout=PEER_TIMEOUT_S / 4):
-            raise not_yet
-        try:
-            if self._attested is None or self._round is None or self._round.plan.context.round != number:
-                raise not_yet
-            return Attestation(self._node, self._attested.digest, self._attested.signature)
-        finally:
-            self._lock.release()
+        attested = self._attested  # no lock: while it verifies, a peer without answer would take it for dead
+        if attested is None or attested.round != number:
+            raise WrongPhase(f"round {number} is not attested here yet", party=f"zk-node {self._node}")
+        return Attestation(self._node, attested.digest, attested.signature)
 
     def key_share(self, account: bytes, number: int) -> bytes:
         """The node's share of a key of the job, sealed to an account; see `KeyCustodian.release`."""
@@ -327,7 +322,8 @@ class NodeDuty:
                 self._report(fault_event(fault, context.job, context.round))
         bitmap = bitmap_of(node - 1 for node in valid)
         digest = attestation_digest(context, round_.accepted, public.root, bitmap, round_.posts)
-        return _Attested(digest, bitmap, public.root, self._bls.sign(digest), time.monotonic())
+        signature = self._bls.sign(digest)
+        return _Attested(context.round, digest, bitmap, public.root, signature, time.monotonic())
 
     def _aggregate(self, state: NodeRound, accepted: int) -> PublicAggregate:
         """The sum of the accepted commitments: as summed while they came in, else from storage."""
