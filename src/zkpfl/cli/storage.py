@@ -15,7 +15,8 @@ from zkpfl.cli.output import Output
 from zkpfl.errors import InvalidParameter
 
 if TYPE_CHECKING:
-    from zkpfl.roles.store_place import StorePlace
+    from zkpfl.roles.network import Network
+    from zkpfl.roles.store_place import KuboPlace, StorePlace
 
 SWARM_KEY_FILE = "swarm.key"
 
@@ -70,13 +71,8 @@ def collect(
 def serve(network: NetworkFile, json: Json = False) -> None:
     """Run this network's IPFS node until SIGINT or SIGTERM, and print the addresses for others' `connect`."""
     from zkpfl.roles.network import Network
-    from zkpfl.roles.store_place import KuboPlace
 
-    place = Network.load(network).store
-    if not isinstance(place, KuboPlace):
-        raise InvalidParameter(
-            "is no IPFS node of one's own", field="store", hint="deploy with --store kubo:DIR"
-        )
+    place = _own_node(Network.load(network))
     stop, output = stop_on_signals(leave_s=0), Output(json)
     with closing(place.open()) as store:
         output.event({"event": "serving", "addresses": list(store.process.addresses)})
@@ -101,17 +97,24 @@ def connect(
 ) -> None:
     """Write into a network file which IPFS nodes to connect with, and where to listen."""
     from zkpfl.roles.network import Network
-    from zkpfl.roles.store_place import KuboPlace, relative_to
+    from zkpfl.roles.store_place import relative_to
 
     where = Network.load(network)
-    if not isinstance(where.store, KuboPlace):
+    node = _own_node(where)
+    peers = tuple(dict.fromkeys((*node.peers, *(peer or ()))))
+    place = replace(node, peers=peers, listen=tuple(listen or node.listen))
+    replace(where, store=relative_to(place, network.absolute().parent)).save(network)
+    Output(json).result({"peers": list(place.peers), "listen": list(place.listen)})
+
+
+def _own_node(network: Network) -> KuboPlace:
+    from zkpfl.roles.store_place import KuboPlace
+
+    if not isinstance(network.store, KuboPlace):
         raise InvalidParameter(
             "is no IPFS node of one's own", field="store", hint="deploy with --store kubo:DIR"
         )
-    peers = tuple(dict.fromkeys((*where.store.peers, *(peer or ()))))
-    place = replace(where.store, peers=peers, listen=tuple(listen or where.store.listen))
-    replace(where, store=relative_to(place, network.absolute().parent)).save(network)
-    Output(json).result({"peers": list(place.peers), "listen": list(place.listen)})
+    return network.store
 
 
 def parse_place(text: str, folder: Path) -> StorePlace:

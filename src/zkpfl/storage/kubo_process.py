@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -21,6 +22,9 @@ SWARM_KEY_BYTES = 32
 _START_S = 30.0
 _LEAVE_S = 4.0
 _MAX_ADDRESS_CHARS = 512
+_MULTIADDRESS = re.compile(
+    r"/(ip4|ip6|dns|dns4|dns6)/[!-.0-~]+/tcp/(?P<port>[0-9]{1,5})(/p2p/(?P<peer>[!-.0-~]+))?"
+)
 _MAX_ADDRESSES = 64
 _PARTY = "Kubo"
 
@@ -56,12 +60,8 @@ class KuboSettings:
 
 def require_multiaddress(address: str, *, field: str, with_peer_id: bool) -> str:
     """Return ``address`` if it is a TCP multiaddress, with the peer's id at its end if asked for."""
-    plain = len(address) <= _MAX_ADDRESS_CHARS and address.isascii() and address.isprintable()
-    parts = address.split("/") if plain and " " not in address else []
-    shaped = len(parts) == (7 if with_peer_id else 5) and parts[0] == "" and all(parts[1:])
-    protocols = shaped and parts[1] in ("ip4", "ip6", "dns", "dns4", "dns6") and parts[3] == "tcp"
-    port = protocols and parts[4].isdecimal() and len(parts[4]) <= 5 and int(parts[4]) <= 0xFFFF
-    if not port or (with_peer_id and parts[5] != "p2p"):
+    match = _MULTIADDRESS.fullmatch(address) if len(address) <= _MAX_ADDRESS_CHARS else None
+    if match is None or int(match["port"]) > 0xFFFF or (match["peer"] is None) == with_peer_id:
         hint = "such as /ip4/127.0.0.1/tcp/4001" + ("/p2p/12D3…" if with_peer_id else "")
         raise InvalidParameter(f"{address[:100]!r} is not such an address", field=field, hint=hint)
     return address
