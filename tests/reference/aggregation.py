@@ -17,6 +17,7 @@ from tests.reference.group import (
     encode_points,
     encode_scalar,
     generators,
+    inner_product_generator,
     plus,
     times,
 )
@@ -67,24 +68,33 @@ def prove(statement: Statement, rows: Sequence[Sequence[int]], masks: Iterator[i
     return open_commitment(transcript, combined[:-1], combined[-1], masks)
 
 
-def open_commitment(transcript: Transcript, w: list[int], beta: int, masks: Iterator[int]) -> bytes:
-    g, h = generators(len(w)), blinding_generator()
+def inner(a: Sequence[int], b: Sequence[int]) -> int:
+    return sum(x * y for x, y in zip(a, b, strict=True)) % R
+
+
+def open_commitment(
+    transcript: Transcript, w: list[int], beta: int, masks: Iterator[int], f: list[int] | None = None
+) -> bytes:
+    """Open ⟨w, G⟩ + ⟨f, w⟩U + βH; without f only ⟨w, G⟩ + βH."""
+    g, ends = generators(len(w)), [inner_product_generator(), blinding_generator()]
+    f = f or [0] * len(w)
     proof = b""
     while len(w) > 4:
         half = len(w) // 2
         left_mask, right_mask = next(masks), next(masks)
-        left = encode_point(combine([*w[:half], left_mask], [*g[half:], h]))
-        right = encode_point(combine([*w[half:], right_mask], [*g[:half], h]))
+        left = encode_point(combine([*w[:half], inner(w[:half], f[half:]), left_mask], [*g[half:], *ends]))
+        right = encode_point(combine([*w[half:], inner(w[half:], f[:half]), right_mask], [*g[:half], *ends]))
         transcript.absorb(b"L", left)
         transcript.absorb(b"R", right)
         proof += left + right
         x = transcript.short(b"x")
         inverse = pow(x, -1, R)
         g = [plus(a, times(x, b)) for a, b in zip(g[:half], g[half:], strict=True)]
+        f = [(a + x * b) % R for a, b in zip(f[:half], f[half:], strict=True)]
         w = [(a + inverse * b) % R for a, b in zip(w[:half], w[half:], strict=True)]
         beta = (beta + x * left_mask + inverse * right_mask) % R
     k, kappa = [next(masks) for _ in range(4)], next(masks)
-    a = encode_point(combine([*k, kappa], [*g, h]))
+    a = encode_point(combine([*k, inner(k, f), kappa], [*g, *ends]))
     transcript.absorb(b"A", a)
     y = transcript.scalar(b"y")
     responses = [(mask + y * value) % R for mask, value in zip([*k, kappa], [*w, beta], strict=True)]

@@ -8,6 +8,7 @@ from math import isqrt
 from random import Random
 from typing import Any, Protocol
 
+from tests.reference.aggregation import inner, open_commitment
 from tests.reference.group import (
     BadEncoding,
     Point,
@@ -89,9 +90,7 @@ class Proof:
     Q: int
     T1: Point
     T2: Point
-    folds: list[tuple[Point, Point]]
-    A: Point
-    responses: list[int]
+    opening: bytes
 
     def to_bytes(self) -> bytes:
         first, *middle, last = self.polynomials
@@ -100,8 +99,8 @@ class Proof:
             encode_point(self.mask_commitment)
             + b"".join(value.to_bytes(8, "big") for value in self.z)
             + b"".join(map(encode_scalar, sent))
-            + encode_points([self.T1, self.T2, *(point for pair in self.folds for point in pair), self.A])
-            + b"".join(map(encode_scalar, self.responses))
+            + encode_points([self.T1, self.T2])
+            + self.opening
         )
 
 
@@ -166,10 +165,6 @@ def equality(point: Sequence[int]) -> list[int]:
 def bubble(x: int) -> int:
     """Z(X) = X(1 − X), zero on the cube."""
     return x * (1 - x) % R
-
-
-def inner(a: Sequence[int], b: Sequence[int]) -> int:
-    return sum(x * y for x, y in zip(a, b, strict=True)) % R
 
 
 @dataclass
@@ -281,10 +276,10 @@ def _attempt(
     c, xi = transcript.scalar(b"c"), transcript.scalar(b"xi")
     inverse = pow(c, -1, R)
     w = [(a + c * b) % R for a, b in zip(u, mask.row, strict=True)]
-    f = [(a + inverse * b) % R for a, b in zip(eq, phi, strict=True)]
+    f = [xi * (a + inverse * b) % R for a, b in zip(eq, phi, strict=True)]
     beta = (u_blinding + c * mask_blinding + xi * (inverse * r1 + c * r2)) % R
-    folds, point, responses = _open(transcript, w, f, beta, xi, random)
-    return Proof(mask_commitment, z, polynomials, big_x, big_q, t1, t2, folds, point, responses)
+    opening = open_commitment(transcript, w, beta, iter(lambda: random.randrange(R), -1), f)
+    return Proof(mask_commitment, z, polynomials, big_x, big_q, t1, t2, opening)
 
 
 def _mask_row(statement: Statement, q: Sequence[int], random: Random) -> list[int]:
@@ -307,7 +302,7 @@ def _commit(values: Sequence[int], blinding: int) -> Point:
 
 
 def _sumcheck(
-    transcript: Challenges,
+    transcript: Transcript,
     x: list[int],
     a: list[int],
     mask: Mask,
@@ -360,37 +355,6 @@ def functional(
         phi += [squared * pow(r, e, R) - (theta << (n - 1)) for e in degrees]
     phi += [bubble(rho[-1]), cubed * bubble(rho[-1])]
     return [value % R for value in phi] + [0] * (columns - len(phi))
-
-
-def _open(
-    transcript: Challenges, w: list[int], f: list[int], beta: int, xi: int, random: Random
-) -> tuple[list[tuple[Point, Point]], Point, list[int]]:
-    cross, h, folds = inner_product_generator(), blinding_generator(), []
-    g = generators(len(w))
-    while len(w) > 4:
-        half = len(w) // 2
-        l_mask, r_mask = random.randrange(R), random.randrange(R)
-        left = combine([*w[:half], xi * inner(w[:half], f[half:]) % R, l_mask], [*g[half:], cross, h])
-        right = combine([*w[half:], xi * inner(w[half:], f[:half]) % R, r_mask], [*g[:half], cross, h])
-        folds.append((left, right))
-        e = _fold_challenge(transcript, left, right)
-        inverse = pow(e, -1, R)
-        g = [combine([1, e], pair) for pair in zip(g[:half], g[half:], strict=True)]
-        f = [(a + e * b) % R for a, b in zip(f[:half], f[half:], strict=True)]
-        w = [(a + inverse * b) % R for a, b in zip(w[:half], w[half:], strict=True)]
-        beta = (beta + e * l_mask + inverse * r_mask) % R
-    k, kappa = [random.randrange(R) for _ in range(4)], random.randrange(R)
-    point = combine([*k, xi * inner(k, f) % R, kappa], [*g, cross, h])
-    transcript.absorb(b"A", encode_point(point))
-    epsilon = transcript.scalar(b"y")
-    pairs = zip([*k, kappa], [*w, beta], strict=True)
-    return folds, point, [(mask + epsilon * value) % R for mask, value in pairs]
-
-
-def _fold_challenge(transcript: Challenges, left: Point, right: Point) -> int:
-    transcript.absorb(b"L", encode_point(left))
-    transcript.absorb(b"R", encode_point(right))
-    return transcript.short(b"x")
 
 
 def proof_bytes(statement: Statement) -> int:
@@ -455,7 +419,9 @@ def missing_point(statement: Statement, proof: bytes, transcript: Challenges | N
     coefficients = [1]
     for _ in range(statement.column_variables - 2):
         left, right = reader.points(2)
-        e = _fold_challenge(transcript, left, right)
+        transcript.absorb(b"L", encode_point(left))
+        transcript.absorb(b"R", encode_point(right))
+        e = transcript.short(b"x")
         scalars += [e, pow(e, -1, R)]
         points += [left, right]
         half = len(f) // 2

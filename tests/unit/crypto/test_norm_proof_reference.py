@@ -16,6 +16,8 @@ from tests.reference.group import (
     R,
     combine,
     commit,
+    encode_point,
+    encode_points,
     encode_scalar,
     generators,
 )
@@ -269,17 +271,20 @@ def test_a_simulator_without_a_witness_makes_transcripts_that_verify(random: Ran
     def scalars(count: int) -> list[int]:
         return [random.randrange(R) for _ in range(count)]
 
+    big_x, big_q, *responses = scalars(7)
+    end = b"".join(map(encode_scalar, responses))
+    before_a = encode_points([point() for _ in range(2 * folds)])
     proof = Proof(
         point(),
         [random.getrandbits(64) for _ in range(norm_proof.TESTS)],
         [scalars(5 if i == n else 3) for i in range(1, n + 1)],
-        *scalars(2),
+        big_x,
+        big_q,
         point(),
         point(),
-        [(point(), point()) for _ in range(folds)],
-        None,
-        scalars(5),
+        before_a + encode_point(None) + end,
     )
-    proof.A = norm_proof.missing_point(statement, proof.to_bytes(), Programmed(seeded(3)))
-    assert verify(statement, proof.to_bytes(), Programmed(seeded(3)))
-    assert not verify(statement, proof.to_bytes(), Programmed(seeded(4)))
+    missing = norm_proof.missing_point(statement, proof.to_bytes(), Programmed(seeded(3)))
+    made = replace(proof, opening=before_a + encode_point(missing) + end).to_bytes()
+    assert verify(statement, made, Programmed(seeded(3)))
+    assert not verify(statement, made, Programmed(seeded(4)))
