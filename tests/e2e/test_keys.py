@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 
 from tests.e2e.live_network import DURATIONS, STAKE, LiveNetwork
+from tests.unit.learning.crafted import only_even_batches, weights
 from zkpfl.crypto.sealing import seal_to
 from zkpfl.errors import JobFailed
-from zkpfl.learning import tensors
 from zkpfl.learning.bundle import Bundle
 from zkpfl.learning.heart_disease import HospitalSplit
 from zkpfl.learning.records import Records
@@ -110,6 +108,16 @@ FALSE_OWNERS: list[tuple[Callable[[pytest.MonkeyPatch], None], str]] = [
 ]
 
 
+def require_free_stakes(network: LiveNetwork, job_id: int) -> None:
+    """Whoever joined has its whole stake, which no job binds any more."""
+    joined = [event for event in network.treasury.events(job_id) if type(event).__name__ == "Joined"]
+    assert joined
+    for event in joined:
+        record = network.treasury.trainer(event.trainer)
+        assert record is not None
+        assert (record.serving, record.stake) == (0, STAKE)
+
+
 @pytest.mark.parametrize(("cheat", "reason"), FALSE_OWNERS)
 def test_a_false_owner_is_caught_before_training_and_left_without_penalty(
     network: LiveNetwork,
@@ -130,44 +138,22 @@ def test_a_false_owner_is_caught_before_training_and_left_without_penalty(
     job = network.treasury.job(job_id)
     assert job.trainers == (bytes(20), bytes(20)), "they have left"
     assert job.phase in (Phase.NONE, Phase.COLLECT)
-    joined = [event for event in network.treasury.events(job_id) if type(event).__name__ == "Joined"]
-    for event in joined:
-        record = network.treasury.trainer(event.trainer)
-        assert record is not None
-        assert (record.serving, record.stake) == (0, STAKE)
-
-
-def works_for_pairs_only(bundle: Bundle) -> Bundle:
-    """A linear model that joins its records two by two: it runs for an even number of records only."""
-    nodes: list[dict[str, Any]] = [{"op": "input"}, {"op": "parameter", "name": "w"}]
-    for operator, arguments in (
-        ("aten.linear.default", {"input": {"node": 0}, "weight": {"node": 1}}),
-        ("aten.sym_size.int", {"self": {"node": 0}, "dim": 0}),
-        ("aten.floordiv.int", {"a": {"node": 3}, "b": 2}),
-        ("aten.reshape.default", {"self": {"node": 2}, "shape": [{"node": 4}, 2, 2]}),
-        ("aten.reshape.default", {"self": {"node": 5}, "shape": [{"node": 3}, 2]}),
-    ):
-        nodes.append({"op": operator, "args": arguments})
-    inputs = len(bundle.recipe.features)
-    graph = {"format": "zkpfl.graph.v1", "inputs": inputs, "outputs": 2, "output": 6, "nodes": nodes}
-    weights = tensors.pack({"w": np.zeros((2, inputs), np.float32)})
-    return Bundle(json.dumps(graph).encode(), weights, bundle.recipe)
+    require_free_stakes(network, job_id)
 
 
 def test_a_graph_that_fails_on_the_trainers_records_is_left_without_penalty(
     network: LiveNetwork, bundle: Bundle, hospitals: list[HospitalSplit]
 ) -> None:
-    job_id = network.submit_and_go(works_for_pairs_only(bundle), durations=RECRUITING)
+    inputs = len(bundle.recipe.features)
+    pairs = Bundle(only_even_batches(inputs), weights(inputs), bundle.recipe)
+    job_id = network.submit_and_go(pairs, durations=RECRUITING)
     five = Records(hospitals[0].train.features[:5], hospitals[0].train.labels[:5])
     trainer = network.start_trainer(job_id, five)
     with pytest.raises(JobFailed, match="does not run") as caught:
         trainer.join(30)
     assert caught.value.party == f"owner of job {job_id}"
     assert network.treasury.job(job_id).trainers == (bytes(20),)
-    joined = [event for event in network.treasury.events(job_id) if type(event).__name__ == "Joined"]
-    record = network.treasury.trainer(joined[0].trainer)
-    assert record is not None
-    assert (record.serving, record.stake) == (0, STAKE)
+    require_free_stakes(network, job_id)
 
 
 def test_one_bad_share_is_named_and_does_not_stop_the_job(

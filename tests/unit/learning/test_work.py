@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tests.unit.learning.crafted import FLOORDIV, SIZE, X, graph, only_even_batches, weights
 from tests.unit.learning.families import FAMILIES, INPUTS, family
 from torch import nn
 
@@ -23,18 +24,8 @@ from zkpfl.learning.training import train_locally
 from zkpfl.learning.weights import flatten
 from zkpfl.learning.work import ELEMENT, TIME_STEP, Meter, tensors_in
 
-X, ZEROS, FLOORDIV, SIZE = {"node": 0}, "aten.zeros.default", "aten.floordiv.int", "aten.sym_size.int"
-RESHAPE = "aten.reshape.default"
-WEIGHTS = tensors.pack({"w": np.ones((2, 3), np.float32)})
-LINEAR = ("aten.linear.default", {"input": X, "weight": {"node": 1}})
-
-
-def graph(*calls: tuple[str, dict[str, Any]], output: int = 2) -> bytes:
-    """A linear model of three features, and calls after it, the first of which is node 3."""
-    nodes: list[dict[str, Any]] = [{"op": "input"}, {"op": "parameter", "name": "w"}]
-    nodes += [{"op": op, "args": arguments} for op, arguments in (LINEAR, *calls)]
-    body = {"format": "zkpfl.graph.v1", "inputs": 3, "outputs": 2, "output": output, "nodes": nodes}
-    return json.dumps(body).encode()
+ZEROS = "aten.zeros.default"
+WEIGHTS = weights()
 
 
 def lstm(steps: int) -> bytes:
@@ -172,17 +163,6 @@ def test_recurrent_shapes_that_do_not_fit_are_refused(case: str) -> None:
     body["nodes"][-1]["args"].update(RECURRENT[case])
     with pytest.raises(InvalidBundle, match="recurrent"):
         GraphModule(json.dumps(body).encode(), WEIGHTS)
-
-
-def only_even_batches() -> bytes:
-    """Pairs of records, as a graph may join them: it works for an even number of records only."""
-    return graph(
-        (SIZE, {"self": X, "dim": 0}),
-        (FLOORDIV, {"a": {"node": 3}, "b": 2}),
-        (RESHAPE, {"self": {"node": 2}, "shape": [{"node": 4}, 2, 2]}),
-        (RESHAPE, {"self": {"node": 5}, "shape": [{"node": 3}, 2]}),
-        output=6,
-    )
 
 
 def test_a_graph_that_does_not_work_for_all_batches_is_refused_before_it_is_used() -> None:
