@@ -78,7 +78,7 @@ def _block(code: bytes, pc: int) -> Iterator[int]:
 def contracts() -> tuple[Contract, ...]:
     """The contracts of the package, compiled with source maps."""
     folder = Path(zkpfl.ledger.__file__).parent
-    settings = Settings(evm_version="prague", optimize=OptimizationLevel.GAS)
+    settings = Settings(evm_version="prague", optimize=OptimizationLevel.CODESIZE)
     found = []
     for name in NAMES:
         source = (folder / f"{name}.vy").read_text()

@@ -70,7 +70,7 @@ def coin(name: str) -> tuple[list[Any], bytes]:
 def probe_contract() -> tuple[list[Any], bytes]:
     """The bank with `PROBE` appended."""
     source = (Path(zkpfl.ledger.__file__).parent / "bank.vy").read_text() + PROBE
-    options = Settings(evm_version="prague", optimize=OptimizationLevel.GAS)
+    options = Settings(evm_version="prague", optimize=OptimizationLevel.CODESIZE)
     made = compile_code(source, output_formats=["abi", "bytecode"], settings=options)
     return made["abi"], bytes.fromhex(made["bytecode"].removeprefix("0x"))
 

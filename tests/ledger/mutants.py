@@ -265,7 +265,7 @@ def pytest_configure() -> None:
 
     mutant = MUTANTS[int(os.environ[VARIABLE])]
     document = json.loads(files("zkpfl.ledger").joinpath(contracts._RESOURCE).read_text())
-    options = Settings(evm_version="prague", optimize=OptimizationLevel.GAS)
+    options = Settings(evm_version="prague", optimize=OptimizationLevel.CODESIZE)
     made = compile_code(
         mutated(mutant), output_formats=["abi", "bytecode", "bytecode_runtime"], settings=options
     )

@@ -64,6 +64,7 @@ TERMS = JobTerms(
     bytes(32),
     1,
     1,
+    0,
 )
 SLOW = settings(deadline=None, derandomize=True, max_examples=100)
 
@@ -79,7 +80,7 @@ Probe = Callable[..., Any]
 def probe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Probe]:
     """Calls a function of the rules or a probe of the ledger's internals, which leaves no trace."""
     source = (Path(zkpfl.ledger.__file__).parent / "zkpfl.vy").read_text() + PROBES
-    options = Settings(evm_version="prague", optimize=OptimizationLevel.GAS)
+    options = Settings(evm_version="prague", optimize=OptimizationLevel.CODESIZE)
     compiled = compile_code(source, output_formats=["abi", "bytecode"], settings=options)
     path = tmp_path_factory.mktemp("chain") / "chain.db"
     with (

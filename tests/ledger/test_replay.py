@@ -107,7 +107,7 @@ def test_flipped_bytes_of_rows_are_found(closed: Path, tmp_path: Path, seed: int
             changed = bytearray(row[column])
             changed[rng.randrange(len(changed))] ^= 1 << rng.randrange(8)
             row[column] = bytes(changed)
-            database.execute("UPDATE kv SET k = ?, v = ? WHERE k = ?", (*row, old))
+            database.execute("UPDATE OR REPLACE kv SET k = ?, v = ? WHERE k = ?", (*row, old))
         assert any("row" in difference.place for difference in replay(path, CHAIN_ID).differences), row
 
 
