@@ -14,6 +14,10 @@ FAILURE_BITS = 40
 """An honest update leaves the value range with probability at most 2^-FAILURE_BITS."""
 
 
+FIRST_NOISE = 246
+"""Place, in a set of trainers, of the noise that zk-node 1 brings; that of node j is j − 1 further."""
+
+
 def _require(condition: bool, field: str, message: str, hint: str | None = None) -> None:
     if not condition:
         raise InvalidParameter(message, field=field, hint=hint)
@@ -59,6 +63,10 @@ class Layout:
         n_max, most submissions in one sum, 2 to 256.
     columns
         N, the length of a row: a power of two, 256 to 16384.
+    noise_parties
+        m, zk-nodes that each add a submission of noise, 0 to 10; with them at most 246 trainers.
+    noise_bound
+        B_noise, the largest integer L2 norm of the noise of one of them; 0 without.
     """
 
     dimension: int
@@ -66,6 +74,8 @@ class Layout:
     value_bits: int = 12
     max_trainers: int = 256
     columns: int = 256
+    noise_parties: int = 0
+    noise_bound: int = 0
 
     def __post_init__(self) -> None:
         _require(1 <= self.dimension <= 1 << 26, "dimension", f"must be 1 to 2^26, got {self.dimension}")
@@ -79,11 +89,23 @@ class Layout:
         _require(
             1 <= self.norm_bound < 1 << 31, "norm_bound", f"must be 1 to 2^31 − 1, got {self.norm_bound}"
         )
+        _require(0 <= self.noise_parties <= 10, "noise_parties", f"must be 0 to 10, got {self.noise_parties}")
+        _require(
+            0 <= self.noise_bound < 1 << 31 and (self.noise_bound > 0) == (self.noise_parties > 0),
+            "noise_bound",
+            f"must be 1 to 2^31 − 1 where zk-nodes bring noise, else 0, got {self.noise_bound}",
+        )
+        _require(
+            self.noise_parties == 0 or self.max_trainers <= FIRST_NOISE,
+            "max_trainers",
+            f"must be at most {FIRST_NOISE} where zk-nodes bring noise, got {self.max_trainers}",
+        )
 
     @property
     def lane_width(self) -> int:
-        """w = 1 + ceil(log2(n_max·B + 1)) bits: even hostile submissions inside the bound sum and decode."""
-        return 1 + (self.max_trainers * self.norm_bound).bit_length()
+        """w = 1 + ceil(log2(n_max·B + m·B_noise + 1)): even hostile submissions in their bounds decode."""
+        most = self.max_trainers * self.norm_bound + self.noise_parties * self.noise_bound
+        return 1 + most.bit_length()
 
     @property
     def lanes(self) -> int:

@@ -166,6 +166,19 @@ def packing() -> Iterator[Case]:
                 "total": sharing.unpack(packed, shape),
             },
         )
+    noisy = sharing.Shape(600, 256, SMALL.B, 246, 3, 1 << 20)
+    most = noisy.n_max * noisy.B + noisy.m * noisy.B_noise
+    x = [most, -most] + [0] * 254 + [-most, most] * 172
+    yield (
+        "lanes_with_room_for_noise",
+        {**shape_fields(noisy), "values": x},
+        {
+            "lane_width": noisy.w,
+            "lanes": noisy.L,
+            "packed_root": sharing.share_root(sharing.pack(x, noisy)).hex(),
+            "total": x,
+        },
+    )
     extreme = [sign * SMALL.n_max * SMALL.B for sign in (1, -1)] + [0] * 254 + [SMALL.n_max * SMALL.B] * 300
     shape = sharing.Shape(len(extreme), 256, SMALL.B, SMALL.n_max)
     yield (
@@ -196,7 +209,14 @@ WIDE = sharing.Shape(1541, 256, 2**31 - 1, 256)
 
 
 def shape_fields(shape: sharing.Shape) -> dict[str, Any]:
-    return {"dimension": shape.d, "columns": shape.N, "norm_bound": shape.B, "max_trainers": shape.n_max}
+    return {
+        "dimension": shape.d,
+        "columns": shape.N,
+        "norm_bound": shape.B,
+        "max_trainers": shape.n_max,
+        "noise_parties": shape.m,
+        "noise_bound": shape.B_noise,
+    }
 
 
 def _f32(v: encoding.F32) -> str:

@@ -14,16 +14,18 @@ Matrix = list[list[int]]
 
 @dataclass(frozen=True)
 class Shape:
-    """d, N, B, n_max of a submission."""
+    """d, N, B, n_max of a submission, and m, B_noise of what zk-nodes add."""
 
     d: int
     N: int
     B: int
     n_max: int
+    m: int = 0
+    B_noise: int = 0
 
     @property
     def w(self) -> int:
-        exact = self.n_max * self.B + 1
+        exact = self.n_max * self.B + self.m * self.B_noise + 1
         return 1 + (exact - 1).bit_length()  # ceil(log2(exact))
 
     @property

@@ -80,7 +80,9 @@ class Parties:
             journals=[MemoryJournal() for _ in range(committee.size)],
         )
 
-    def plan(self, round_number: int = 1, job: int = 7, layout: Layout = LAYOUT) -> RoundPlan:
+    def plan(
+        self, round_number: int = 1, job: int = 7, layout: Layout = LAYOUT, noise_quorum: int = 0
+    ) -> RoundPlan:
         return RoundPlan(
             context=Context(chain_id=31337, contract=b"\x11" * 20, job=job, round=round_number),
             layout=layout,
@@ -92,6 +94,7 @@ class Parties:
             trainers=tuple(account.address for account in self.trainers),
             quorum=2,
             member_key=self.member_key.public,
+            noise_quorum=noise_quorum,
         )
 
     def node_round(self, plan: RoundPlan, node: int, archive: MemoryArchive | None = None) -> NodeRound:

@@ -34,6 +34,19 @@ def test_hostile_submissions_inside_the_bound_still_decode(
     assert layout.lanes >= 1
 
 
+@given(
+    bound=st.integers(1, 1 << 20),
+    noise=st.integers(1, (1 << 31) - 1),
+    m=st.integers(2, 10),
+    n=st.integers(2, 246),
+)
+def test_lanes_have_room_for_the_noise_of_every_zk_node(bound: int, noise: int, m: int, n: int) -> None:
+    layout = Layout(100, bound, max_trainers=n, noise_parties=m, noise_bound=noise)
+    worst_sum = n * bound + m * noise
+    assert 1 << (layout.lane_width - 2) <= worst_sum < 1 << (layout.lane_width - 1)
+    assert layout.lanes >= 1
+
+
 @given(d=st.integers(1, 1 << 22), bits=st.integers(8, 16))
 def test_largest_expected_coordinate_fits_the_value_bits(d: int, bits: int) -> None:
     scale = FixedPoint(d, 1.0, bits)
@@ -60,6 +73,12 @@ BAD_LAYOUTS = [
     {"columns": 255},
     {"columns": 300},
     {"columns": 32768},
+    {"noise_parties": 11, "noise_bound": 1},
+    {"noise_parties": -1},
+    {"noise_bound": 1},
+    {"noise_bound": 0, "noise_parties": 3},
+    {"noise_bound": 1 << 31, "noise_parties": 3},
+    {"max_trainers": 247, "noise_parties": 3, "noise_bound": 5},
 ]
 
 

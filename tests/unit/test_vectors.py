@@ -44,6 +44,8 @@ def layout(given: Given) -> Layout:
         norm_bound=given["norm_bound"],
         max_trainers=given["max_trainers"],
         columns=given["columns"],
+        noise_parties=given["noise_parties"],
+        noise_bound=given["noise_bound"],
     )
 
 

@@ -107,7 +107,7 @@ def summarize(
         round=round_.number,
         kind=round_.kind.name.lower(),
         outcome="closed" if round_.phase is Phase.CLOSED else "failed",
-        accepted=round_.accepted.bit_count(),
+        accepted=round_.accepted_trainers.bit_count(),
         trainers=len(job.trainers),
         verified=verified,
         accuracy=None if round_.accuracy is None else round_.accuracy / 1e6,

@@ -5,6 +5,8 @@ They hide perfectly and bind as long as discrete logarithms are hard; they add u
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,13 +18,15 @@ from zkpfl.errors import InvalidParameter
 from zkpfl.params import Layout
 
 
-def commit_lanes(values: NDArray[np.int16], blindings: Scalars, layout: Layout, gens: Generators) -> G1Array:
+def commit_lanes(
+    values: NDArray[np.int16] | NDArray[np.int64], blindings: Scalars, layout: Layout, gens: Generators
+) -> G1Array:
     """Commit to lane rows: ``C_λ = Σ_c x[λ, c]·G_c + ρ_λ·H``.
 
     Parameters
     ----------
     values
-        int16, shape (d,). Secret; zero padded to R rows of N.
+        int16 or int64, shape (d,). Secret; zero padded to R rows of N.
     blindings
         ρ, shape (R, 4), uniform, single use. Secret.
     layout
@@ -42,16 +46,19 @@ def commit_lanes(values: NDArray[np.int16], blindings: Scalars, layout: Layout, 
 
     Notes
     -----
-    Runs on all threads without the GIL. The memory access of Pippenger's buckets depends on the values: other
+    Runs on all threads without the GIL; int64 takes several times as long.
+    The memory access of Pippenger's buckets depends on the values: other
     code on the same core that watches the caches could learn about them.
     """
-    if values.dtype != np.int16 or values.shape != (layout.dimension,):
+    if values.dtype not in (np.int16, np.int64) or values.shape != (layout.dimension,):
+        wanted = f"int16 or int64 of shape ({layout.dimension},)"
         raise InvalidParameter(
-            f"must be int16 of shape ({layout.dimension},), got {values.dtype} of shape {values.shape}",
-            field="values",
+            f"must be {wanted}, got {values.dtype} of shape {values.shape}", field="values"
         )
     _check_columns(layout.columns, gens)
     factors = check_scalars(blindings, (layout.lane_rows,), field="blindings")
+    if values.dtype == np.int64:
+        return commit_rows(np.concatenate([_wide_rows(values, layout), factors[:, np.newaxis]], axis=1), gens)
     return _core.commit_lanes(np.ascontiguousarray(values), factors, gens.G, gens.H)
 
 
@@ -110,6 +117,11 @@ def packed_blindings(blindings: Scalars, layout: Layout) -> Scalars:
     """Blindings of packed rows: ``σ_p = Σ_l 2^(w·l)·ρ_(pL+l)``; shapes (R, 4) and (P, 4). Secret."""
     factors = check_scalars(blindings, (layout.lane_rows,), field="blindings")
     return _core.pack_scalars(factors, layout.lanes, layout.lane_width)
+
+
+def _wide_rows(values: NDArray[Any], layout: Layout) -> Scalars:
+    """Lane rows of values of more than 16 bits as scalars, shape (R, N, 4). Secret."""
+    return _core.pack(np.ascontiguousarray(values), layout.columns, 1, layout.lane_width)
 
 
 def _check_lanes(lanes: G1Array, layout: Layout) -> None:

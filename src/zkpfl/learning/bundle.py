@@ -17,6 +17,8 @@ from zkpfl.learning.private_training import require_separable
 from zkpfl.learning.recipe import MAX_RECIPE_BYTES, Recipe
 from zkpfl.learning.records import Records
 from zkpfl.learning.weights import dimension
+from zkpfl.params import FixedPoint
+from zkpfl.privacy.record_level import RecordPrivacy
 
 MAGIC = b"ZKPFLB01"
 MAX_TENSOR_BYTES = 8 + tensors.MAX_HEADER_BYTES + 4 * tensors.MAX_ELEMENTS
@@ -66,17 +68,21 @@ class Bundle:
         if dimension(model) > tensors.MAX_ELEMENTS:
             raise InvalidBundle(f"has more than {tensors.MAX_ELEMENTS} weights", field="weights")
         model.require_batch(self.recipe.batch_size)
-        if self.recipe.privacy is not None:
+        if isinstance(self.recipe.privacy, RecordPrivacy):
             require_separable(model)
-            self._check_noise(model)
+        self._check_noise(model)
         if self.test_set is not None:
             _check_records(self.test_set.features, self.test_set.labels, self.recipe)
 
     def _check_noise(self, model: GraphModule) -> None:
-        """The noise must fit the lattice of a model of this size."""
-        assert self.recipe.privacy is not None  # noqa: S101  (asked for only then)
+        """The noise must fit a model of this size: its lattice, or what a zk-node can draw."""
+        privacy = self.recipe.privacy
         try:
-            self.recipe.privacy.lattice(sum(parameter.numel() for parameter in model.parameters()))
+            if isinstance(privacy, RecordPrivacy):
+                privacy.lattice(sum(parameter.numel() for parameter in model.parameters()))
+            elif privacy is not None:
+                scale = FixedPoint(dimension(model), self.recipe.clip_norm, self.recipe.value_bits)
+                privacy.node_sigma(scale.norm_bound)
         except InvalidParameter as error:
             field = f"recipe.privacy.{error.field}"
             raise InvalidBundle(error.message, field=field, hint=error.hint) from error

@@ -10,6 +10,8 @@ from typing import Any, Literal
 from zkpfl import strict_json
 from zkpfl.errors import InvalidBundle, InvalidParameter
 from zkpfl.learning.scaling import Ranges
+from zkpfl.privacy.client_level import ClientPrivacy
+from zkpfl.privacy.levels import Privacy, privacy_from_dict
 from zkpfl.privacy.record_level import RecordPrivacy
 
 MAX_RECIPE_BYTES = 4 << 20
@@ -56,8 +58,9 @@ class Recipe:
         ``(low, high)`` of each feature, known without looking at data, by which features are scaled to
         [−1, 1] instead; None without.
     privacy
-        Noise and budget of private training, whose steps take the place of ``local_epochs`` and
-        ``batch_size``; None without. It excludes ``statistics``, a release that nobody would charge.
+        Noise and budget: of private training, whose steps take the place of ``local_epochs`` and
+        ``batch_size``, or of sums to which zk-nodes add noise; None without. It excludes ``statistics``, a
+        release that nobody would charge.
     task, loss
         ``classification`` with ``cross_entropy``.
 
@@ -80,7 +83,7 @@ class Recipe:
     value_bits: int = 12
     statistics: bool = False
     feature_ranges: Ranges | None = None
-    privacy: RecordPrivacy | None = None
+    privacy: Privacy | None = None
     task: Literal["classification"] = "classification"
     loss: Literal["cross_entropy"] = "cross_entropy"
 
@@ -146,7 +149,7 @@ class Recipe:
         )
         try:
             if body["privacy"] is not None:
-                body["privacy"] = RecordPrivacy.from_dict(body["privacy"])
+                body["privacy"] = privacy_from_dict(body["privacy"])
             recipe = cls(**_tuples(body))
         except InvalidParameter as error:
             raise InvalidBundle(error.message, field=f"recipe.{error.field}") from error
@@ -181,8 +184,8 @@ class Recipe:
         object.__setattr__(self, field, tuple((float(low), float(high)) for low, high in ranges))
 
     def _check_privacy(self) -> None:
-        kind = self.privacy is None or isinstance(self.privacy, RecordPrivacy)
-        self._require(kind, "privacy", "must be a RecordPrivacy or nothing")
+        kind = self.privacy is None or isinstance(self.privacy, RecordPrivacy | ClientPrivacy)
+        self._require(kind, "privacy", "must be a RecordPrivacy, a ClientPrivacy or nothing")
         hint = "statistics of private data are not charged: state feature_ranges instead"
         self._require(self.privacy is None or not self.statistics, "statistics", hint)
 

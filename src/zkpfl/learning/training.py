@@ -20,6 +20,7 @@ from zkpfl.learning.private_training import take_private_steps
 from zkpfl.learning.recipe import Recipe
 from zkpfl.learning.records import Records
 from zkpfl.learning.weights import Vector, assign, flatten
+from zkpfl.privacy.record_level import RecordPrivacy
 
 
 def local_seed(seed: int, round_number: int, trainer: int) -> int:
@@ -50,7 +51,7 @@ def train_locally(
     """Train from the global weights and return ``Δ = w_local − w_global``, not yet clipped.
 
     The same arguments give the same update on the same machine, if a noise key is among them. With
-    ``recipe.privacy`` this is DP-SGD (docs/spec.md §8.1).
+    privacy of records this is DP-SGD (docs/spec.md §8.1).
 
     Parameters
     ----------
@@ -92,12 +93,12 @@ def train_locally(
     require_trainable(model, len(records), recipe)
     with _reproducible(seed, threads, target):
         assign(model.to(target), global_weights)
-        if recipe.privacy is None:
-            _optimize(model, records, recipe, seed, target)
-        else:
+        if isinstance(recipe.privacy, RecordPrivacy):
             key = secrets.token_bytes(KEY_BYTES) if noise_key is None else noise_key
             optimizer = _optimizer(model, recipe)
             take_private_steps(model, optimizer, records, recipe.privacy, key, target)
+        else:
+            _optimize(model, records, recipe, seed, target)
     update = flatten(model.cpu()) - global_weights
     if not torch.from_numpy(update).isfinite().all():
         raise _diverged("update")
@@ -123,7 +124,7 @@ def _batches(records: int, recipe: Recipe) -> int:
 
 def require_trainable(model: GraphModule, records: int, recipe: Recipe) -> None:
     """Raise ``InvalidBundle`` unless the graph works for the batches that so many records make."""
-    if recipe.privacy is not None:
+    if isinstance(recipe.privacy, RecordPrivacy):
         return  # one record at a time: tried when the bundle was read
     batches = _batches(records, recipe)
     for size in {records // batches, -(-records // batches)}:

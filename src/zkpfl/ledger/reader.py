@@ -232,7 +232,7 @@ class LedgerReader:
         return _hash_or_none(self._read(self._functions.key_shares(checked_job(job))))
 
     def has_trainer(self, job: int, account: bytes, *, finalized: bool = False) -> bool:
-        """Whether an account (bytes[20]) is among a job's trainers: joined, not left and not convicted."""
+        """Whether an account (bytes[20]) may submit in a job: joined, or brings noise, and not convicted."""
         function = self._functions.has_trainer(checked_job(job), checked_address(account, "account"))
         return bool(self._read(function, finalized))
 
@@ -277,12 +277,13 @@ class LedgerReader:
         )
 
     def submissions(self, job: int, round: int, *, finalized: bool = False) -> dict[int, Submission]:
-        """Return what was submitted, by trainer number from 0."""
-        trainers = self.job(job, finalized=finalized).trainers
-        return {
-            trainers.index(event.trainer): Submission(event.commitment_root, event.manifest, event.time)
+        """Return what was submitted, by place in sets of trainers: from 0, noise of zk-nodes from 246."""
+        parties = self.job(job, finalized=finalized)
+        found = {
+            parties.submitter(event.trainer): Submission(event.commitment_root, event.manifest, event.time)
             for event in self._events_of_round(Submitted, job, round, finalized)
         }
+        return {place: submission for place, submission in found.items() if place is not None}
 
     def posts(self, job: int, round: int, *, finalized: bool = False) -> dict[int, Post]:
         """Return what was posted, by node number from 1, in the order of the posts hash."""

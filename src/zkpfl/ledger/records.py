@@ -2,7 +2,7 @@
 
 Amounts are integers in base units (1 MPC = 10**18), times seconds of the ledger's clock, accuracies parts
 per million, factors units of 10**-18, addresses bytes[20]. Bit i of a set of trainers is the i-th to join;
-bit j − 1 of a set of nodes is node j of the committee.
+bit j − 1 of a set of nodes is node j of the committee, and bit 245 + j of a set of trainers its noise.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields
 from enum import IntEnum
 
 from zkpfl.errors import InvalidParameter
+from zkpfl.params import FIRST_NOISE
 
 MPC = 10**18
 """Base units of one MPC."""
@@ -207,6 +208,9 @@ class JobTerms:
     node_stake, trainer_stake
         Least worth of the stake of a zk-node and of a trainer in this job, base units of MPC. ``threshold``
         of the one and ``quorum`` of the other are worth the fee at least.
+    noise_quorum
+        Of how many zk-nodes a training sum has noise at least, ``threshold`` or more; 0 where none bring any.
+        With noise at most 246 trainers, and no statistics, which are exact.
 
     Raises
     ------
@@ -232,6 +236,7 @@ class JobTerms:
     slice_anchor: bytes
     node_stake: int
     trainer_stake: int
+    noise_quorum: int = 0
 
     def __post_init__(self) -> None:
         rounds = self.training_rounds
@@ -258,6 +263,16 @@ class JobTerms:
         _require(0 <= self.slice_records < 1 << 64, "slice_records", "must be 0 to 2^64 − 1")
         for name in ("node_stake", "trainer_stake"):
             _require(0 <= getattr(self, name) < 1 << 96, name, "must be 0 to 2^96 − 1 base units")
+        if self.noise_quorum:
+            self._check_noise()
+
+    def _check_noise(self) -> None:
+        """Check what holds only where zk-nodes bring noise."""
+        text = f"must be {self.threshold} (the threshold) to {MAX_NODES}, got {self.noise_quorum}"
+        _require(self.threshold <= self.noise_quorum <= MAX_NODES, "noise_quorum", text)
+        text = f"must be at most {FIRST_NOISE} where zk-nodes bring noise, got {self.max_trainers}"
+        _require(self.max_trainers <= FIRST_NOISE, "max_trainers", text)
+        _require(not self.statistics, "statistics", "are exact, and would undo what the noise hides")
 
     def layout(self, kind: RoundKind) -> int:
         """Shape of the rounds of a kind."""
@@ -341,6 +356,14 @@ class Job:
     phase: Phase
     phase_deadline: int
 
+    def submitter(self, account: bytes) -> int | None:
+        """Place of an account in sets of trainers: as a trainer, or for its noise; None if it has none."""
+        if account in self.trainers:
+            return self.trainers.index(account)
+        if self.terms.noise_quorum and account in self.committee:
+            return FIRST_NOISE + self.committee.index(account)
+        return None
+
 
 @dataclass(frozen=True)
 class Round:
@@ -394,6 +417,11 @@ class Round:
     checkpoint: bytes | None
     accuracy: int | None
     members: int
+
+    @property
+    def accepted_trainers(self) -> int:
+        """I without the noise of zk-nodes."""
+        return self.accepted & ((1 << self.members) - 1)
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ struct Terms:
     slice_anchor: bytes32
     node_stake: uint256
     trainer_stake: uint256
+    noise_quorum: uint256  # zk-nodes whose noise a training sum needs at least; 0 in a job without their noise
 
 struct Closing:
     fee: uint256
@@ -63,6 +64,11 @@ def check_terms(terms: Terms, nodes: uint256, worth: uint256) -> bool:
     assert nodes <= MAX_NODES and nodes + 1 >= 2 * terms.threshold, "committee_size"
     assert terms.quorum >= 2 and terms.quorum <= terms.max_trainers, "quorum_out_of_range"
     assert terms.max_trainers <= MAX_TRAINERS, "max_trainers_out_of_range"
+    if terms.noise_quorum != 0:
+        # t - 1 nodes may know each other's noise: without that of another there is none
+        assert terms.noise_quorum >= terms.threshold and terms.noise_quorum <= nodes, "noise_quorum_out_of_range"
+        assert terms.max_trainers <= MAX_TRAINERS - MAX_NODES, "max_trainers_out_of_range"
+        assert not terms.statistics, "exact_statistics_with_noise"
     assert terms.training_rounds <= MAX_ROUNDS, "rounds_out_of_range"
     assert terms.statistics or terms.training_rounds > 0, "rounds_out_of_range"
     assert terms.target <= MILLION, "target_out_of_range"

@@ -4,8 +4,9 @@
 @title zkPFL ledger: jobs, rounds and rewards of docs/spec.md §6 and §9
 @notice Times are in seconds of the chain's clock, accuracies in parts per million, factors in units of 10**-18,
         stakes in what they are worth in base units of MPC (10**-18 MPC), pays in base units of the job's coin. Bit i
-        of a set of trainers is the i-th that joined, bit j-1 of a set of nodes is node j of the committee. A call
-        is in time strictly before the deadline of its phase; from the deadline on, `advance` moves the job.
+        of a set of trainers is the i-th that joined, bit 245+j the noise of node j where the committee brings it;
+        bit j-1 of a set of nodes is node j of the committee. A call is in time strictly before the deadline of its
+        phase; from the deadline on, `advance` moves the job.
 @dev Every refusal has a reason in snake_case. Money is the bank's: this contract says who gets how much of what.
      What every call of a round reads is packed into one word of the job (`Head`) and one of the round (`Stage`):
      a function that takes either as an argument stores what it changes of it.
@@ -73,6 +74,7 @@ TRAINING: constant(uint256) = 2
 
 MAX_TRAINERS: constant(uint256) = 256
 MAX_NODES: constant(uint256) = 10
+NOISE: constant(uint256) = MAX_TRAINERS - MAX_NODES  # the place, among trainers, of the noise of the first node
 BATCH: constant(uint256) = 16  # accounts in one call of the bank: longer lists cost every caller memory
 MAX_FAILURES: constant(uint256) = 3
 MAX_ROUNDS: constant(uint256) = 4096  # 1000 of training, each after at most two failures, and those of statistics
@@ -102,6 +104,7 @@ struct Terms:
     slice_anchor: bytes32
     node_stake: uint256
     trainer_stake: uint256
+    noise_quorum: uint256  # zk-nodes whose noise a training sum has at least; 0 in a job without noise of theirs
 
 struct Head:  # 178 bits
     status: uint256
@@ -469,6 +472,7 @@ def leave(job: uint256):
             Its seat stays empty, and it cannot come back: else one account could use up all seats.
     """
     index: uint256 = self._trainer_index(job)
+    self._require(index < NOISE, "in_committee")
     head: Head = self._head(job)
     self._require(head.status <= RUNNING, "job_ended")
     for round: uint256 in range(head.current_round, bound=MAX_ROUNDS):
@@ -518,7 +522,7 @@ def submit(job: uint256, round: uint256, commitment_root: bytes32, manifest: byt
     stage: Stage = self._in_phase(job, head, round, COLLECT)
     root: uint256 = convert(commitment_root, uint256) >> 16
     self._require(root != 0, "empty_root")
-    self._require(index < stage.members, "joined_later")
+    self._require(self._submitters(job, head, stage) & (1 << index) != 0, "joined_later")
     self._require(self._submissions[job][round][index] == 0, "already_submitted")
     elapsed: uint256 = block.timestamp - stage.opened
     self._submissions[job][round][index] = (root << 16) | (
@@ -534,7 +538,7 @@ def submit(job: uint256, round: uint256, commitment_root: bytes32, manifest: byt
         manifest=manifest,
         time=block.timestamp,
     )
-    if submitted | self._deals[job].absent_trainers == self._everyone(stage.members):
+    if submitted | self._deals[job].absent_trainers == self._submitters(job, head, stage):
         self._end_collect(job, head, stage)
 
 
@@ -635,7 +639,7 @@ def score(job: uint256, round: uint256, commitment: bytes32):
     index: uint256 = self._trainer_index(job)
     head: Head = self._head(job)
     stage: Stage = self._in_phase(job, head, round, SCORE)
-    accepted: uint256 = self._accepted[job][round]
+    accepted: uint256 = self._accepted[job][round] & self._everyone(stage.members)
     self._require(accepted & (1 << index) != 0, "not_accepted")
     self._require(self._scores[job][round][index] == 0, "already_scored")
     kept: uint256 = convert(commitment, uint256) & ~REVEALED
@@ -789,6 +793,8 @@ def _draw(job: uint256, head: Head):
         return
     for j: uint256 in range(len(committee), bound=MAX_NODES):
         self._node_number[job][committee[j]] = j + 1
+        if self._terms[job].noise_quorum != 0:
+            self._trainer_number[job][committee[j]] = NOISE + j + 1
     join_deadline: uint256 = block.timestamp + self._terms[job].durations[0]
     self._committee[job] = committee
     self._deals[job].keys = keys
@@ -961,12 +967,12 @@ def _fail_round(job: uint256, head: Head, stage: Stage, reason: String[32]):
 @internal
 def _end_collect(job: uint256, head: Head, stage: Stage):
     submitted: uint256 = self._submitted[job][head.current_round]
-    if self._count(submitted) < self._terms[job].quorum:
+    if not self._suffices(job, stage, submitted):
         # so few that absence says little about those who are missing: wait for everyone again
         self._deals[job].absent_trainers = 0
         self._fail_round(job, head, stage, "too_few_submissions")
     else:
-        self._deals[job].absent_trainers = self._everyone(stage.members) & ~submitted
+        self._deals[job].absent_trainers = self._submitters(job, head, stage) & ~submitted
         self._enter(job, head.current_round, stage, CHECK)
 
 
@@ -983,7 +989,7 @@ def _end_check(job: uint256, head: Head, stage: Stage):
     accepted, quorum = staticcall RULES.choose_accepted(
         self._all_reports(job, head.current_round), stage.reported, self._terms[job].threshold
     )
-    if self._count(accepted) < self._terms[job].quorum:
+    if not self._suffices(job, stage, accepted):
         self._fail_round(job, checked, stage, "too_few_accepted")
         return
     if checked.absent_nodes != head.absent_nodes:
@@ -993,6 +999,17 @@ def _end_check(job: uint256, head: Head, stage: Stage):
     fixed.quorum = quorum
     log AcceptedSetFixed(job=job, round=head.current_round, accepted=accepted, quorum=quorum)
     self._enter(job, head.current_round, fixed, AGGREGATE)
+
+
+@internal
+@view
+def _suffices(job: uint256, stage: Stage, submitters: uint256) -> bool:
+    """
+    @notice Whether a sum of theirs hides each of its trainers, and has the noise that it needs.
+    """
+    trainers: uint256 = self._count(submitters & self._everyone(stage.members))
+    noise: uint256 = self._count(submitters >> NOISE)  # in a job without, trainers; and none is asked for
+    return trainers >= self._terms[job].quorum and noise >= self._terms[job].noise_quorum
 
 
 @internal
@@ -1473,6 +1490,16 @@ def _round(job: uint256, round: uint256) -> Round:
 
 
 # Sets
+
+
+@internal
+@view
+def _submitters(job: uint256, head: Head, stage: Stage) -> uint256:
+    """
+    @notice The members of a round, and the committee where it brings noise.
+    """
+    members: uint256 = self._everyone(stage.members)
+    return members if self._terms[job].noise_quorum == 0 else members | (self._everyone(head.nodes) << NOISE)
 
 
 @internal

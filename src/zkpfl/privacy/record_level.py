@@ -143,8 +143,9 @@ class RecordPrivacy:
         """Whether so many rounds stay within the budget of a trainer with ``least_records`` records."""
         return self.epsilon_after(rounds) <= self.epsilon
 
-    def most_rounds(self, records: int) -> int:
-        """Most rounds that stay within the budget of a trainer with ``records`` records, up to 65536."""
+    def most_rounds(self, records: int | None = None) -> int:
+        """Most rounds, up to 65536, within the budget of a trainer with ``records``, or ``least_records``."""
+        records = self.least_records if records is None else records
         low, high = 0, 1
         while high < MAX_ROUNDS and self.spent(high, records) <= self.epsilon:
             low, high = high, min(MAX_ROUNDS, 4 * high)

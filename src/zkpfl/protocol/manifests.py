@@ -6,13 +6,13 @@ A manifest names content by content id (text) and commits to it by root or hash;
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
 from zkpfl import strict_json
 from zkpfl.errors import InvalidEncoding, InvalidParameter
 from zkpfl.params import Layout
-from zkpfl.privacy.record_level import RecordPrivacy
+from zkpfl.privacy.levels import Privacy, privacy_from_dict
 
 MAX_MANIFEST_BYTES = 256 * 1024
 _HEX = re.compile(r"(?:[0-9a-f]{2})*")
@@ -103,7 +103,7 @@ class JobManifest:
     test_slices
         Content ids of the sealed slices of the test set, in the order in which they are opened.
     privacy
-        Budget and noise of every trainer's records; None if the job is not private.
+        Budget and noise, of every trainer's records or of every trainer; None if the job is not private.
     """
 
     bundle: str
@@ -112,10 +112,10 @@ class JobManifest:
     training: Layout | None
     statistics: Layout | None
     test_slices: tuple[str, ...] = ()
-    privacy: RecordPrivacy | None = None
+    privacy: Privacy | None = None
 
     def epsilon_after(self, rounds: int) -> float | None:
-        """ε that so many training rounds cost a record (docs/spec.md §8.1); None without privacy."""
+        """ε that so many training rounds cost a record or trainer (docs/spec.md §8); None without privacy."""
         return None if self.privacy is None else self.privacy.epsilon_after(rounds)
 
     def to_bytes(self) -> bytes:
@@ -305,11 +305,11 @@ def _share_entry(value: object, number: int) -> ShareEntry:
     )
 
 
-def _privacy(value: object) -> RecordPrivacy | None:
+def _privacy(value: object) -> Privacy | None:
     if value is None:
         return None
     try:
-        return RecordPrivacy.from_dict(value)
+        return privacy_from_dict(value)
     except InvalidParameter as error:
         raise InvalidEncoding(error.message, field=error.field) from error
 
@@ -317,7 +317,7 @@ def _privacy(value: object) -> RecordPrivacy | None:
 def _layout(value: object, field: str) -> Layout | None:
     if value is None:
         return None
-    keys = {"dimension", "norm_bound", "value_bits", "max_trainers", "columns"}
+    keys = {item.name for item in fields(Layout)}
     numbers = strict_json.require_keys(value, keys, field=field)
     try:
         return Layout(**{key: _integer(number, f"{field}.{key}") for key, number in numbers.items()})

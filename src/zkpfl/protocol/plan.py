@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from zkpfl.crypto.generators import Generators, generators
 from zkpfl.crypto.merkle import keccak256
 from zkpfl.crypto.transcript import Context
-from zkpfl.errors import InvalidParameter
-from zkpfl.params import Committee, Layout
+from zkpfl.errors import InvalidParameter, NotAuthorized
+from zkpfl.params import FIRST_NOISE, Committee, Layout
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,8 @@ class RoundPlan:
         Fewest trainers whose sum may be released, at least 2.
     member_key
         X25519 public key to which aggregate shares are sealed, 32 bytes.
+    noise_quorum
+        Of how many zk-nodes the sum must have noise, 0 in a round without noise of theirs.
     """
 
     context: Context
@@ -57,6 +59,7 @@ class RoundPlan:
     trainers: tuple[bytes, ...]
     quorum: int
     member_key: bytes
+    noise_quorum: int = 0
 
     def __post_init__(self) -> None:
         if len(self.nodes) != self.committee.size:
@@ -67,6 +70,48 @@ class RoundPlan:
             raise InvalidParameter("must be at least 2: the sum of one update is that update", field="quorum")
         if len(self.trainers) > self.layout.max_trainers:
             raise InvalidParameter(f"at most {self.layout.max_trainers} trainers", field="trainers")
+        bring_noise = self.committee.size if self.noise_quorum else 0
+        if self.layout.noise_parties != bring_noise or self.noise_quorum > bring_noise:
+            room = self.layout.noise_parties
+            text = f"the layout has room for the noise of {room} zk-nodes, {self.noise_quorum} must bring it"
+            raise InvalidParameter(text, field="noise_quorum")
+
+    def submitter(self, account: bytes) -> int | None:
+        """Place of an account in sets of trainers: as a trainer, or for its noise; None if it has none."""
+        if account in self.trainers:
+            return self.trainers.index(account)
+        noisy = [node.address for node in self.nodes] if self.noise_quorum else []
+        return FIRST_NOISE + noisy.index(account) if account in noisy else None
+
+    def account_of(self, submitter: int) -> bytes:
+        """Account of whoever has this place in sets of trainers; `InvalidParameter` if nobody has."""
+        if 0 <= submitter < len(self.trainers):
+            return self.trainers[submitter]
+        if self.noise_quorum and FIRST_NOISE <= submitter < FIRST_NOISE + len(self.nodes):
+            return self.nodes[submitter - FIRST_NOISE].address
+        raise InvalidParameter(f"nobody in this round has the place {submitter}", field="accepted")
+
+    def party(self, submitter: int) -> str:
+        """What errors and reports call whoever has this place in sets of trainers."""
+        if self._noise >> submitter & 1:
+            return f"noise of zk-node {submitter - FIRST_NOISE + 1}"
+        return f"trainer {submitter}"
+
+    def require_quorum(self, accepted: int) -> None:
+        """Raise `NotAuthorized` unless a sum hides each of its trainers and has the noise that it needs."""
+        noise = (accepted & self._noise).bit_count()
+        trainers = accepted.bit_count() - noise
+        if trainers < self.quorum:
+            text = f"{trainers} trainers are below the quorum of {self.quorum}"
+            raise NotAuthorized(text, party="ledger", field="accepted")
+        if noise < self.noise_quorum:
+            text = f"the noise of {noise} zk-nodes is less than that of {self.noise_quorum}"
+            raise NotAuthorized(text, party="ledger", field="accepted")
+
+    @property
+    def _noise(self) -> int:
+        """Places of the zk-nodes that bring noise, as a set of trainers."""
+        return ((1 << len(self.nodes)) - 1) << FIRST_NOISE if self.noise_quorum else 0
 
     @property
     def generators(self) -> Generators:
@@ -100,7 +145,7 @@ class RoundPlan:
         roots
             Commitment root of each of them, 32 bytes.
         """
-        pairs = sorted(self.trainers[number] + roots[number] for number in members_of(accepted))
+        pairs = sorted(self.account_of(number) + roots[number] for number in members_of(accepted))
         return keccak256(b"ZKPFL-V1-ACCEPTED" + b"".join(pairs))
 
     def share_context(self, trainer: bytes, node: int) -> bytes:

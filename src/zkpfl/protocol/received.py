@@ -151,7 +151,7 @@ class ReceivedShares:
 
     def bad_share(self, trainer: int) -> BadShare:
         """The fault of a trainer in `faulty`, with the first row that fails, if it can still be read."""
-        party = f"trainer {trainer}"
+        party = self._plan.party(trainer)
         try:
             commitments = self._commitments_to(self._read_points(trainer))
             row = check_rows(self._read_rows(trainer), commitments)
@@ -182,14 +182,14 @@ class ReceivedShares:
         with self._own_fault(trainer):
             blob = self._archive.get(held.blob, max_size_bytes=held.blob_bytes)
             message = held.signed.message
-            return received_rows(self._plan, message, blob, self._encryption, f"trainer {trainer}")
+            return received_rows(self._plan, message, blob, self._encryption, self._plan.party(trainer))
 
     def _read_points(self, trainer: int) -> G1Array:
         held, size = self._held[trainer], POINT_BYTES * self._plan.submission_points
         with self._own_fault(trainer):
             data = self._archive.get(held.commitments, max_size_bytes=size)
             root = held.signed.message.commitment_root
-            return decode_commitments(self._plan, data, root, party=f"trainer {trainer}")
+            return decode_commitments(self._plan, data, root, party=self._plan.party(trainer))
 
     @contextmanager
     def _own_fault(self, trainer: int) -> Iterator[None]:
@@ -200,7 +200,7 @@ class ReceivedShares:
             raise StorageError(
                 f"cannot be read again: {error}",
                 party=f"zk-node {self._node}",
-                field=f"share of trainer {trainer}",
+                field=f"share of {self._plan.party(trainer)}",
             ) from error
 
     def _commitments_to(self, points: G1Array) -> G1Array:

@@ -1,4 +1,7 @@
-"""A trainer's part of a round: commit to a vector of small integers and share it (docs/spec.md §4, §5)."""
+"""A trainer's part of a round: commit to a vector of small integers and share it (docs/spec.md §4, §5).
+
+A zk-node that brings noise (§8.2) does the same with its noise.
+"""
 
 from __future__ import annotations
 
@@ -85,7 +88,10 @@ class SeededShares:
 
 
 def prepare_submission(
-    plan: RoundPlan, account: AccountKey, values: NDArray[np.int16], seeded: SeededShares | None = None
+    plan: RoundPlan,
+    account: AccountKey,
+    values: NDArray[np.int16] | NDArray[np.int64],
+    seeded: SeededShares | None = None,
 ) -> PreparedSubmission:
     """Commit to ``values`` and share them among the committee.
 
@@ -96,7 +102,7 @@ def prepare_submission(
     account
         The trainer's account key.
     values
-        int16 [d], the encoded update. Secret.
+        int16 [d], the encoded update, or int64 [d], noise. Secret.
     seeded
         Precomputed shares of nodes 1…t−1; made here if None.
 

@@ -133,13 +133,13 @@ class NodeRound:
         trainer = self._require_admissible(signed)
         if self._uploads.get(trainer, 0) >= MAX_UPLOADS:
             text = f"sent {MAX_UPLOADS} shares in this round already"
-            raise NotAuthorized(text, party=f"trainer {trainer}", field="round")
+            raise NotAuthorized(text, party=self.plan.party(trainer), field="round")
         self._uploads[trainer] = self._uploads.get(trainer, 0) + 1
         return trainer
 
     def _require_admissible(self, signed: SignedMessage) -> int:
         trainer = self._require_addressed(signed.message)
-        party = f"trainer {trainer}"
+        party = self.plan.party(trainer)
         if self._verdict is not None:
             # A share exchanged after the check would be summed unchecked, and this node blamed for it.
             raise WrongContext("the shares of this round are already checked", party=party, field="round")
@@ -173,7 +173,7 @@ class NodeRound:
         StorageError
             The archive failed: this node's fault.
         """
-        party = f"trainer {self._require_admissible(signed)}"
+        party = self.plan.party(self._require_admissible(signed))
         return self._received.open(signed, commitments, blob, party)
 
     def take(self, share: OpenedShare) -> SignedMessage:
@@ -210,8 +210,8 @@ class NodeRound:
         signed, commitments, blob
             As its submission manifest names them.
         """
-        party = f"trainer {trainer}"
-        signed.require_signer(self.plan.trainers[trainer], party)
+        party = self.plan.party(trainer)
+        signed.require_signer(self.plan.account_of(trainer), party)
         message = self._received.message(trainer)
         if message is None or message != signed.message or hash_blob(blob) != message.blob_hash:
             raise NotDelivered("storage has another share than was streamed", party=party, field="manifest")
@@ -233,7 +233,7 @@ class NodeRound:
         bad = self._received.faulty()
         held = {trainer for trainer, root in submissions.items() if self.holds(trainer, root)}
         faults: list[ProtocolFault] = [
-            NotDelivered("no share arrived", party=f"trainer {trainer}", field="share")
+            NotDelivered("no share arrived", party=self.plan.party(trainer), field="share")
             for trainer in sorted(submissions.keys() - held)
         ]
         faults += [self._received.bad_share(trainer) for trainer in sorted(held & bad)]
@@ -260,18 +260,13 @@ class NodeRound:
         Raises
         ------
         NotAuthorized
-            I is below the quorum or not a subset of what this node accepted.
+            I is below a quorum or not a subset of what this node accepted.
         Equivocation
             Another I was recorded for this round.
         StorageError
             A share that must be left out of the sum is lost: this node's fault.
         """
-        if accepted.bit_count() < self.plan.quorum:
-            raise NotAuthorized(
-                f"{accepted.bit_count()} trainers are below the quorum of {self.plan.quorum}",
-                party="ledger",
-                field="accepted",
-            )
+        self.plan.require_quorum(accepted)
         if not self.accepts(accepted):
             raise NotAuthorized(
                 "has trainers that this node did not accept", party="ledger", field="accepted"
@@ -305,6 +300,7 @@ class NodeRound:
             raise WrongContext("the share belongs to another job or round", party=party, field="context")
         if message.node != self.node:
             raise WrongContext(f"the share is for zk-node {message.node}", party=party, field="node")
-        if message.trainer not in self.plan.trainers:
+        submitter = self.plan.submitter(message.trainer)
+        if submitter is None:
             raise NotAuthorized("has not joined the job", party=party, field="trainer")
-        return self.plan.trainers.index(message.trainer)
+        return submitter

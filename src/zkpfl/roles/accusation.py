@@ -72,11 +72,11 @@ class Accuser:
         plan = self._plan(self._round())
         submission = self._reader.submissions(self._number).get(trainer)
         if submission is None:
-            raise NotDelivered("submitted nothing", party=f"trainer {trainer}", field="submission")
+            raise NotDelivered("submitted nothing", party=plan.party(trainer), field="submission")
         manifest = self._reader.submission(plan, trainer, submission.manifest)
         points = self._points(plan, trainer)
         signed, blob = self._reader.share(plan, trainer, manifest, submission.commitment_root, node)
-        rows = received_rows(plan, signed.message, blob, encryption, f"trainer {trainer}")
+        rows = received_rows(plan, signed.message, blob, encryption, plan.party(trainer))
         row = _bad_row(rows, share_commitments(points, plan.layout, plan.committee, node))
         case = self._judge.accuse_share(signed, row)
         self._hand_in_row(case, rows, row)
@@ -129,7 +129,7 @@ class Accuser:
         submission = self._reader.submissions(self._number)[trainer]
         manifest = self._reader.submission(plan, trainer, submission.manifest)
         data = self._reader.commitments(plan, trainer, manifest)
-        return decode_commitments(plan, data, submission.commitment_root, party=f"trainer {trainer}")
+        return decode_commitments(plan, data, submission.commitment_root, party=plan.party(trainer))
 
     def _members(self, plan: RoundPlan, round_: Round) -> Iterator[G1Array]:
         """Submissions of the accepted set: one at a time in memory."""

@@ -8,6 +8,7 @@ from zkpfl.errors import WrongContext, ZkpflError
 from zkpfl.ledger.client import LedgerClient
 from zkpfl.ledger.events import Event, KeysShared
 from zkpfl.ledger.records import Job
+from zkpfl.privacy.record_level import RecordPrivacy
 from zkpfl.protocol.aggregate import PublicAggregate
 from zkpfl.protocol.manifests import KeyManifest
 from zkpfl.roles.audit_keys import NodeKeys
@@ -101,7 +102,10 @@ class JobAudit:
             self._findings.passed("privacy_budget", place, "the job promises none")
             return
         spent, budget = privacy.epsilon_after(charged), f"{privacy.epsilon:g} at δ = {privacy.delta:g}"
-        text = f"ε = {spent:g} of {budget}, {charged} rounds, from {privacy.least_records} records on"
+        of = "of a trainer"
+        if isinstance(privacy, RecordPrivacy):
+            of = f"of a record among {privacy.least_records} or more"
+        text = f"ε = {spent:g} of {budget}, {charged} rounds, {of}"
         if spent <= privacy.epsilon and privacy.within(self._job.terms.training_rounds):
             self._findings.passed("privacy_budget", place, text)
         else:

@@ -89,10 +89,16 @@ class RoundAudit:
 
     # Submissions (§5)
 
+    def _submitter(self, event: Submitted) -> int:
+        place = self._job.submitter(event.trainer)
+        if place is None:
+            raise WrongContext("has not joined the job", party=f"0x{event.trainer.hex()}", field="trainer")
+        return place
+
     def _check_submissions(self) -> None:
         for event in self._of(Submitted):
-            trainer = self._job.trainers.index(event.trainer)
-            place = f"{self.place}, trainer {trainer} (0x{event.trainer.hex()})"
+            trainer = self._submitter(event)
+            place = f"{self.place}, {self.plan.party(trainer)} (0x{event.trainer.hex()})"
             # The round does without a submission that was not accepted, so a fault in it harmed nobody.
             accepted = bool(self._round.accepted >> trainer & 1)
             check = self._findings.check if accepted else self._findings.remark
@@ -102,7 +108,7 @@ class RoundAudit:
     def _check_submission(self, trainer: int, event: Submitted) -> None:
         manifest = self._reader.submission(self.plan, trainer, event.manifest)
         data = self._reader.commitments(self.plan, trainer, manifest)
-        root, party = event.commitment_root, f"trainer {trainer}"
+        root, party = event.commitment_root, self.plan.party(trainer)
         points = decode_commitments(self.plan, data, root, party=party)
         self._points[trainer], self._roots[trainer] = points, root
         for node in range(1, self.plan.committee.size + 1):
@@ -110,12 +116,12 @@ class RoundAudit:
                 self._check_share(manifest, event, trainer, node)
                 continue
             # Only the zk-nodes of Q vouched for the accepted set; what was meant for another had no effect.
-            place = f"{self.place}, trainer {trainer}, share for zk-node {node}"
+            place = f"{self.place}, {self.plan.party(trainer)}, share for zk-node {node}"
             with self._findings.remark("share", place):
                 self._check_share(manifest, event, trainer, node)
 
     def _check_share(self, manifest: SubmissionManifest, event: Submitted, trainer: int, node: int) -> None:
-        party = f"trainer {trainer}"
+        party = self.plan.party(trainer)
         signed, blob = self._reader.share(self.plan, trainer, manifest, event.commitment_root, node)
         signed.require_signer(event.trainer, party)
         if hash_blob(blob) != signed.message.blob_hash:
@@ -125,7 +131,7 @@ class RoundAudit:
     # What the nodes and the contract stated; what follows from it is recomputed with the money (§6, §9.3)
 
     def _check_reports(self) -> None:
-        submitted = bitmap_of(self._job.trainers.index(event.trainer) for event in self._of(Submitted))
+        submitted = bitmap_of(map(self._submitter, self._of(Submitted)))
         for event in self._of(Reported):
             place = f"{self.place}, zk-node {self._job.committee.index(event.node) + 1}"
             foreign = event.accepted & ~submitted

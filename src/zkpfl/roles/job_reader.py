@@ -27,6 +27,7 @@ from zkpfl.errors import (
 from zkpfl.ledger.client import LedgerClient
 from zkpfl.ledger.records import Job, NodeRecord, Post, Round, RoundKind, Submission
 from zkpfl.params import Committee, Layout
+from zkpfl.privacy.client_level import ClientPrivacy
 from zkpfl.protocol.aggregate import PublicAggregate, decode_commitments
 from zkpfl.protocol.manifests import (
     MAX_MANIFEST_BYTES,
@@ -38,7 +39,7 @@ from zkpfl.protocol.manifests import (
 from zkpfl.protocol.member import MemberRound
 from zkpfl.protocol.messages import MessageKind, ShareMessage, SignedMessage
 from zkpfl.protocol.plan import CommitteeMember, RoundPlan, members_of
-from zkpfl.roles.privacy_budget import most_charged
+from zkpfl.roles.privacy_budget import most_charged, noise_quorum, require_committee
 from zkpfl.storage.cid import ContentId
 from zkpfl.storage.store import Contents
 
@@ -111,6 +112,7 @@ class JobReader:
             trainers=job.trainers[: round_.members],
             quorum=job.terms.quorum,
             member_key=job.terms.member_key,
+            noise_quorum=job.terms.noise_quorum,
         )
 
     def require_servable(self, job: Job) -> None:
@@ -150,7 +152,21 @@ class JobReader:
             raise WrongContext(
                 "the terms state another layout than the manifest", party=party, field="layout"
             )
+        if kind is RoundKind.TRAINING:
+            self._require_noise(job, layout, party)
         return layout
+
+    def _require_noise(self, job: Job, layout: Layout, party: str) -> None:
+        """Raise unless terms and layout have the noise that the privacy of the manifest counts on."""
+        privacy, size = self.manifest.privacy, len(job.committee)
+        wanted = (noise_quorum(privacy), 0, 0)
+        if isinstance(privacy, ClientPrivacy):
+            bound = privacy.noise_bound(layout.dimension, layout.norm_bound)
+            wanted = (privacy.noise_quorum, size, bound)
+            require_committee(privacy, Committee(size, job.terms.threshold))
+        if (job.terms.noise_quorum, layout.noise_parties, layout.noise_bound) != wanted:
+            text = "terms or layout do not have the noise that the privacy of the manifest counts on"
+            raise WrongContext(text, party=party, field="noise_quorum")
 
     def content_by_digest(self, digest: bytes, timeout_s: float | None = None) -> bytes:
         """A manifest that the ledger names."""
@@ -175,12 +191,12 @@ class JobReader:
         NotDelivered
             It is not in storage, malformed, or another trainer's.
         """
-        party = f"trainer {trainer}"
+        party = plan.party(trainer)
         try:
             manifest = SubmissionManifest.from_bytes(self.content_by_digest(manifest_digest, timeout_s))
         except ZkpflError as error:
             raise NotDelivered(str(error), party=party, field="manifest") from error
-        if manifest.trainer != plan.trainers[trainer]:
+        if manifest.trainer != plan.account_of(trainer):
             raise NotDelivered("the manifest names another trainer", party=party, field="manifest")
         if len(manifest.shares) != plan.committee.size:
             raise NotDelivered(
@@ -192,7 +208,7 @@ class JobReader:
         self, plan: RoundPlan, trainer: int, manifest: SubmissionManifest, timeout_s: float | None = None
     ) -> bytes:
         """The compressed points of a submission, not yet decoded; `NotDelivered` if storage lacks them."""
-        limit, party = 48 * plan.submission_points, f"trainer {trainer}"
+        limit, party = 48 * plan.submission_points, plan.party(trainer)
         return self._delivered(manifest.commitments, limit, party, "commitments", timeout_s)
 
     def share(
@@ -206,7 +222,7 @@ class JobReader:
     ) -> tuple[SignedMessage, bytes]:
         """The signed message and sealed share for zk-node ``node``; `NotDelivered` if storage lacks it."""
         entry = manifest.shares[node - 1]
-        limit, party = plan.matrix_bytes + SEALING_OVERHEAD_BYTES, f"trainer {trainer}"
+        limit, party = plan.matrix_bytes + SEALING_OVERHEAD_BYTES, plan.party(trainer)
         blob = self._delivered(entry.blob, limit, party, "blob", timeout_s)
         return signed_share(plan, manifest, entry, root), blob
 
@@ -221,7 +237,7 @@ class JobReader:
     def _points(self, plan: RoundPlan, trainer: int, submission: Submission) -> G1Array:
         manifest = self.submission(plan, trainer, submission.manifest)
         data = self.commitments(plan, trainer, manifest)
-        return decode_commitments(plan, data, submission.commitment_root, party=f"trainer {trainer}")
+        return decode_commitments(plan, data, submission.commitment_root, party=plan.party(trainer))
 
     def aggregate_manifest(self, plan: RoundPlan, node: int) -> AggregateManifest:
         """What a zk-node posted; `NotDelivered` if storage lacks it or it differs from the ledger."""

@@ -10,6 +10,7 @@ from zkpfl.errors import DeadlineExceeded, LedgerError, Unavailable
 from zkpfl.ledger.client import LedgerClient
 from zkpfl.ledger.records import Job
 from zkpfl.protocol.manifests import KeyManifest
+from zkpfl.protocol.trainer import PreparedSubmission
 from zkpfl.roles.job_reader import JobReader
 from zkpfl.storage.cid import ContentId
 from zkpfl.storage.store import Store
@@ -79,6 +80,13 @@ def keep_job_content(reader: JobReader, store: JobStore, key_manifest: bytes | N
         texts += KeyManifest.from_bytes(reader.content_by_digest(key_manifest)).shares
     for cid in (*map(ContentId.from_digest, digests), *map(ContentId.parse, texts)):
         store.keep(cid, max_size_bytes=MAX_CONTENT_BYTES, timeout_s=KEEP_S)
+
+
+def publish_submission(store: JobStore, submission: PreparedSubmission) -> bytes:
+    """Store a submission: commitments, sealed shares, manifest. Returns the manifest's digest, bytes[32]."""
+    commitments = str(store.put(submission.commitments))
+    blobs = [str(store.put(share.blob)) for share in submission.shares]
+    return store.put(submission.manifest(commitments, blobs).to_bytes()).digest
 
 
 class JobStore:

@@ -6,6 +6,7 @@ from zkpfl.crypto.encoding import integer_layout
 from zkpfl.learning.bundle import Bundle
 from zkpfl.learning.weights import dimension
 from zkpfl.params import FixedPoint, Layout, columns_for
+from zkpfl.privacy.client_level import ClientPrivacy
 
 
 def fixed_point(bundle: Bundle) -> FixedPoint:
@@ -14,15 +15,20 @@ def fixed_point(bundle: Bundle) -> FixedPoint:
     return FixedPoint(dimension(bundle.model()), recipe.clip_norm, recipe.value_bits)
 
 
-def training_layout(bundle: Bundle, max_trainers: int) -> Layout:
-    """Layout of a training round: one coordinate for each parameter."""
-    scale = fixed_point(bundle)
+def training_layout(bundle: Bundle, max_trainers: int, nodes: int) -> Layout:
+    """Layout of a training round: one coordinate for each parameter, and room for what ``nodes`` add."""
+    scale, privacy = fixed_point(bundle), bundle.recipe.privacy
+    noise_parties = noise_bound = 0
+    if nodes and isinstance(privacy, ClientPrivacy):
+        noise_parties, noise_bound = nodes, privacy.noise_bound(scale.dimension, scale.norm_bound)
     return Layout(
         dimension=scale.dimension,
         norm_bound=scale.norm_bound,
         value_bits=scale.value_bits,
         max_trainers=max_trainers,
         columns=columns_for(scale.dimension),
+        noise_parties=noise_parties,
+        noise_bound=noise_bound,
     )
 
 

@@ -176,7 +176,7 @@ class Member:
     def _next_weights(self, job: Job, round_: Round) -> Vector:
         plan = self._reader.plan(job, round_)
         total = self._reader.total(plan, round_, self._member_key, self._on_fault)
-        count = round_.accepted.bit_count()
+        count = round_.accepted_trainers.bit_count()
         mean = decode_mean(total, fixed_point(self.bundle), plan.rotation_seed, count)
         return server_step(self.weights, mean, self.bundle.recipe.server_learning_rate)
 
@@ -222,7 +222,9 @@ class Member:
             raise WrongContext("the bundle is another than was announced", party=party, field="bundle_hash")
         bundle = Bundle.from_bytes(plain)
         trainers = job.terms.max_trainers
-        training = training_layout(bundle, trainers) if job.terms.training_rounds else None
+        # An owner is a member before there is a committee, so the manifest says how many bring noise.
+        nodes = manifest.training.noise_parties if manifest.training else 0
+        training = training_layout(bundle, trainers, nodes) if job.terms.training_rounds else None
         if manifest.training != training or manifest.statistics != statistics_layout(bundle, trainers):
             raise WrongContext("the job manifest does not describe the bundle", party=party, field="layout")
         if manifest.privacy != bundle.recipe.privacy:

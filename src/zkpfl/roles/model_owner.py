@@ -29,7 +29,7 @@ from zkpfl.roles.key_custody import OwnerKeys, bundle_hash
 from zkpfl.roles.layouts import statistics_layout, training_layout
 from zkpfl.roles.loop import RoleLoop, advance_if_due
 from zkpfl.roles.member import BUNDLE_CONTEXT, Member
-from zkpfl.roles.privacy_budget import require_budget
+from zkpfl.roles.privacy_budget import noise_quorum, require_budget, require_committee
 from zkpfl.storage.store import Store
 
 PATIENCE_S = 4.0
@@ -136,6 +136,7 @@ class ModelOwnerRole:
         """
         self.require_nodes(order)
         require_budget(bundle.recipe.privacy, order.training_rounds)
+        require_committee(bundle.recipe.privacy, Committee(order.nodes, order.threshold))
         confidential = replace(bundle, test_set=None).to_bytes()
         content_id = str(self._store.put(seal(job_key, confidential, context=BUNDLE_CONTEXT)))
         slices = self._slices(bundle, order)
@@ -145,7 +146,9 @@ class ModelOwnerRole:
             bundle=content_id,
             bundle_hash=bundle_hash(job_key, confidential),
             keys=self._keys(content_id, job_key, keys, committee).announcement(),
-            training=training_layout(bundle, order.max_trainers) if order.training_rounds else None,
+            training=training_layout(bundle, order.max_trainers, order.nodes)
+            if order.training_rounds
+            else None,
             statistics=statistics_layout(bundle, order.max_trainers),
             test_slices=tuple(
                 str(self._store.put(seal_slice(records, number, key, job_key)))
@@ -174,6 +177,7 @@ class ModelOwnerRole:
             # so much that neither t zk-nodes nor a quorum of trainers gain by giving up their stakes
             node_stake=max(self._ledger.min_node_stake, -(-worth // order.threshold)),
             trainer_stake=max(self._ledger.min_trainer_stake, -(-worth // order.quorum)),
+            noise_quorum=noise_quorum(bundle.recipe.privacy),
         )
         job_id = self._ledger.create_job(terms, order.nodes, order.fee, order.coin)
         self._report(RoleEvent("job_created", job_id, fields={"fee": str(order.fee)}))
@@ -335,7 +339,7 @@ class _OwnerDuty:
             fields: dict[str, Value] = {
                 "kind": round_.kind.name.lower(),
                 "outcome": "closed" if round_.phase is Phase.CLOSED else "failed",
-                "accepted": round_.accepted.bit_count(),
+                "accepted": round_.accepted_trainers.bit_count(),
                 "trainers": len(job.trainers),
                 "accuracy": None if round_.accuracy is None else round_.accuracy / 1e6,
                 "epsilon": self._reader.epsilon_after(round_.number),

@@ -43,6 +43,7 @@ from zkpfl.roles.job_storage import (
 )
 from zkpfl.roles.key_custody import KeyCollector, KeyCustodian, slice_is_due
 from zkpfl.roles.loop import advance_if_due
+from zkpfl.roles.noise import NoiseDuty
 from zkpfl.rpc.client import NodeClient
 from zkpfl.rpc.handler import Attestation, UploadLimits
 from zkpfl.storage.cid import ContentId
@@ -109,6 +110,7 @@ class NodeDuty:
         self._attested: _Attested | None = None
         self._clients: dict[int, NodeClient] = {}
         self._custodian = KeyCustodian(ledger, store, reader, identity.encryption, node)
+        self._noise = NoiseDuty(ledger, self._store, reader, identity, node, report)
         self._slice: _SliceOpening | None = None
         self._kept = False
         self._keep_after = 0.0
@@ -155,6 +157,7 @@ class NodeDuty:
                 release_if_over(self._ledger, self._store, job)
             return done
         if job.status is JobStatus.RUNNING:
+            self._noise.step(job)
             with self._lock:
                 self._step_round(job)
             self._open_slice(job)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from zkpfl.errors import InvalidParameter, NotAuthorized
 from zkpfl.ledger.records import Job
-from zkpfl.privacy.record_level import RecordPrivacy
+from zkpfl.privacy.levels import Privacy
 from zkpfl.roles.privacy_budget import require_budget
 
 
@@ -44,8 +44,8 @@ class JoinPolicy:
             text = f"a sum can be opened by {job.terms.threshold} zk-nodes that are not known: {names}"
             raise NotAuthorized(text, party=party, field="committee", hint=hint)
 
-    def require_privacy(self, job: Job, privacy: RecordPrivacy | None) -> None:
-        """Raise `NotAuthorized` unless the job asks for no more of a record than the policy allows."""
+    def require_privacy(self, job: Job, privacy: Privacy | None) -> None:
+        """Raise `NotAuthorized` unless the job asks for no more privacy than the policy allows."""
         party = f"owner of job {job.id}"
         if privacy is None:
             if self.most_epsilon == math.inf:

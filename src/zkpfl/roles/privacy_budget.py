@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from zkpfl.errors import InvalidParameter
 from zkpfl.ledger.records import Round, RoundKind
-from zkpfl.privacy.record_level import RecordPrivacy
+from zkpfl.params import Committee
+from zkpfl.privacy.client_level import ClientPrivacy
+from zkpfl.privacy.levels import Privacy
 from zkpfl.protocol.plan import members_of
 
 
@@ -17,7 +19,7 @@ def charged_rounds(rounds: Iterable[Round]) -> Counter[int]:
     charged: Counter[int] = Counter()
     for round_ in rounds:
         if round_.kind is RoundKind.TRAINING:
-            charged.update(members_of(round_.accepted))
+            charged.update(members_of(round_.accepted_trainers))
     return charged
 
 
@@ -26,20 +28,41 @@ def most_charged(rounds: Iterable[Round]) -> int:
     return max(charged_rounds(rounds).values(), default=0)
 
 
-def require_budget(privacy: RecordPrivacy | None, training_rounds: int, party: str | None = None) -> None:
+def require_budget(privacy: Privacy | None, training_rounds: int, party: str | None = None) -> None:
     """Raise `InvalidParameter` if a job's rounds pass its budget; without privacy there is none."""
     if privacy is None or privacy.within(training_rounds):
         return
-    most = privacy.most_rounds(privacy.least_records)
     cost = f"ε = {privacy.epsilon_after(training_rounds):g} at δ = {privacy.delta:g}"
     text = f"{training_rounds} rounds cost {cost}, the budget is {privacy.epsilon:g}"
+    most = privacy.most_rounds()
     hint = f"at most {most} rounds are within it; fewer rounds, more noise or a larger budget help"
     raise InvalidParameter(text, party=party, field="rounds", hint=hint)
 
 
+def noise_quorum(privacy: Privacy | None) -> int:
+    """Of how many zk-nodes a training sum needs noise; 0 where trainers themselves see to the privacy."""
+    return privacy.noise_quorum if isinstance(privacy, ClientPrivacy) else 0
+
+
+def require_committee(privacy: Privacy | None, committee: Committee) -> None:
+    """Raise `InvalidParameter` unless a committee can bring the noise that the privacy counts on."""
+    if not isinstance(privacy, ClientPrivacy):
+        return
+    if privacy.colluding != committee.threshold - 1:
+        text = f"counts on at most {privacy.colluding} zk-nodes that collude, the committee may have"
+        text += f" {committee.threshold - 1}"
+        hint = f"a threshold of {privacy.colluding + 1} fits the recipe"
+        raise InvalidParameter(text, field="privacy.colluding", hint=hint)
+    if privacy.noise_quorum > committee.size:
+        text = (
+            f"the noise of {privacy.noise_quorum} zk-nodes is asked for, the committee has {committee.size}"
+        )
+        raise InvalidParameter(text, field="privacy.noise_quorum", hint="ask for a larger committee")
+
+
 @dataclass(frozen=True)
-class RecordBudget:
-    """The budget of one trainer's own records.
+class TrainerBudget:
+    """The budget of one trainer: of each of its records, or of itself.
 
     Parameters
     ----------
@@ -49,11 +72,13 @@ class RecordBudget:
         n, how many the trainer has.
     """
 
-    privacy: RecordPrivacy
+    privacy: Privacy
     records: int
 
     def spent(self, charged: int) -> float:
-        """ε of a record after so many charged rounds."""
+        """ε after so many charged rounds."""
+        if isinstance(self.privacy, ClientPrivacy):
+            return self.privacy.epsilon_after(charged)
         return self.privacy.spent(charged, self.records)
 
     def allows_another(self, charged: int) -> bool:

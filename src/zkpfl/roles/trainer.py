@@ -37,19 +37,19 @@ from zkpfl.ledger.client import LedgerClient
 from zkpfl.ledger.records import Job, JobStatus, Phase, Round, RoundKind
 from zkpfl.ledger.rules import score_commitment
 from zkpfl.protocol.messages import MessageKind, SignedMessage
-from zkpfl.protocol.plan import RoundPlan, members_of
+from zkpfl.protocol.plan import RoundPlan
 from zkpfl.protocol.trainer import PreparedSubmission, SealedShare, SeededShares, prepare_submission
 from zkpfl.roles.claiming import claim_or_tell
 from zkpfl.roles.events import Reporter, RoleEvent, Value, fault_event
 from zkpfl.roles.identity import Identity
 from zkpfl.roles.job_reader import JobReader, registered_node
-from zkpfl.roles.job_storage import JobStore, job_label, release_if_over
+from zkpfl.roles.job_storage import JobStore, job_label, publish_submission, release_if_over
 from zkpfl.roles.key_custody import JOB_KEY, KeyCollector
 from zkpfl.roles.layouts import fixed_point
 from zkpfl.roles.loop import RoleLoop, advance_if_due
 from zkpfl.roles.member import Member, rounding_seed
 from zkpfl.roles.policy import JoinPolicy
-from zkpfl.roles.privacy_budget import RecordBudget, charged_rounds
+from zkpfl.roles.privacy_budget import TrainerBudget, charged_rounds
 from zkpfl.rpc.client import NodeClient
 from zkpfl.storage.store import Store
 
@@ -277,7 +277,7 @@ class TrainerRole:
         privacy = self._require_member().bundle.recipe.privacy
         if privacy is None or kind is not RoundKind.TRAINING or self._budget_spent:
             return not self._budget_spent
-        budget = RecordBudget(privacy, len(self._require_records()))
+        budget = TrainerBudget(privacy, len(self._require_records()))
         charged = charged_rounds(map(self._reader.round, range(1, number)))[self._own_number]
         if not budget.allows_another(charged):
             self._budget_spent = True
@@ -300,7 +300,7 @@ class TrainerRole:
         seeded = self._pool.submit(SeededShares, plan)  # independent of the data: made while the model trains
         values = self._values(plan, round_)
         submission = prepare_submission(plan, self._identity.account, values, seeded.result())
-        manifest_digest = self._publish(submission)
+        manifest_digest = publish_submission(self._store, submission)
         patience_s = max(1.0, (round_.collect_deadline - time.time()) / 2)
         sent = self._upload(plan, submission, patience_s)
         self._ledger.submit(self._job_id, number, submission.commitment_root, manifest_digest)
@@ -345,11 +345,6 @@ class TrainerRole:
             device=device,
             timeout_s=timeout_s,
         )
-
-    def _publish(self, submission: PreparedSubmission) -> bytes:
-        commitments = str(self._store.put(submission.commitments))
-        blobs = [str(self._store.put(share.blob)) for share in submission.shares]
-        return self._store.put(submission.manifest(commitments, blobs).to_bytes()).digest
 
     def _upload(self, plan: RoundPlan, submission: PreparedSubmission, patience_s: float) -> int:
         """Stream the shares until t nodes acknowledge; the others find the same bytes in storage."""
@@ -406,7 +401,7 @@ class TrainerRole:
         self._ledger.score(self._job_id, number, commitment)
         fields: dict[str, Value] = {
             "accuracy": accuracy / 1e6,
-            "accepted": len(list(members_of(round_.accepted))),
+            "accepted": round_.accepted_trainers.bit_count(),
         }
         self._report(RoleEvent("scored", self._job_id, number, fields))
 

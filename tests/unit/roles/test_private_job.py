@@ -12,7 +12,7 @@ from zkpfl.learning.heart_disease import heart_disease_bundle
 from zkpfl.roles import model_owner
 from zkpfl.roles.auditor import audit
 from zkpfl.roles.member import Member
-from zkpfl.roles.privacy_budget import RecordBudget, charged_rounds, most_charged
+from zkpfl.roles.privacy_budget import TrainerBudget, charged_rounds, most_charged
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +68,7 @@ def test_a_trainer_with_few_records_stops_earlier(bundle: Bundle) -> None:
     assert bundle.recipe.privacy is not None
     privacy = replace(bundle.recipe.privacy, batch=20, epsilon=2.0)
     for records in (20, 60, 200):
-        budget = RecordBudget(privacy, records)
+        budget = TrainerBudget(privacy, records)
         most = privacy.most_rounds(records)
         assert budget.allows_another(most - 1)
         assert not budget.allows_another(most)
