@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,7 +15,16 @@ from zkpfl.errors import InvalidParameter
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from zkpfl.privacy.client_level import ClientPrivacy
     from zkpfl.privacy.record_level import RecordPrivacy
+
+
+class Level(StrEnum):
+    """What is protected: each record of a trainer, or each trainer."""
+
+    RECORD = "record"
+    CLIENT = "client"
+
 
 app = typer.Typer(help="Plan differential privacy.")
 
@@ -26,9 +36,12 @@ def privacy() -> None:
 
 @app.command("plan")
 def plan(
-    epsilon: Annotated[float, typer.Option(min=1e-3, max=100, help="Budget of a record.")],
+    epsilon: Annotated[float, typer.Option(min=1e-3, max=100, help="Budget of a record or trainer.")],
     delta: Annotated[float, typer.Option(min=1e-12, max=0.1, help="Its delta.")],
     rounds: Annotated[int, typer.Option(min=1, max=65536, help="Training rounds.")],
+    level: Annotated[
+        Level, typer.Option(help="record: trainers add noise to gradients; client: zk-nodes, to sums.")
+    ] = Level.RECORD,
     trainers: Annotated[int, typer.Option(min=1, max=256, help="Trainers in a sum.")] = 10,
     records: Annotated[
         int,
@@ -40,11 +53,36 @@ def plan(
     local_steps: Annotated[int, typer.Option(min=1, max=1000, help="Steps of a round.")] = 1,
     max_grad_norm: Annotated[float, typer.Option(help="Norm to which a record's gradient is clipped.")] = 1.0,
     dimension: Annotated[int, typer.Option(min=1, max=1 << 26, help="Weights of the model.")] = 1000,
+    nodes: Annotated[int, typer.Option(min=2, max=10, help="zk-nodes of the committee. Client level.")] = 3,
+    threshold: Annotated[
+        int, typer.Option(min=2, max=5, help="How many of them could open an update. Client level.")
+    ] = 2,
+    noise_quorum: Annotated[
+        int | None,
+        typer.Option(
+            min=2, max=10, help="Of how many a sum has noise at least; all by default. Client level."
+        ),
+    ] = None,
+    value_bits: Annotated[
+        int, typer.Option(min=8, max=16, help="Bits of a coordinate of an update. Client level.")
+    ] = 8,
     json: Json = False,
 ) -> None:
-    """Choose the noise of a recipe, and show how far it moves the mean gradient of all trainers."""
+    """Choose the noise of a recipe, and show how far it moves the mean of all trainers."""
+    from zkpfl.privacy.client_level import ClientPrivacy
     from zkpfl.privacy.record_level import RecordPrivacy
 
+    if level is Level.CLIENT:
+        plan = ClientPrivacy.planned(
+            rounds=rounds,
+            epsilon=epsilon,
+            delta=delta,
+            noise_quorum=nodes if noise_quorum is None else noise_quorum,
+            colluding=threshold - 1,
+        )
+        fields = client_distortion(plan, rounds, trainers, nodes, dimension, value_bits)
+        Output(json).result(fields, lambda console: _render_client(console, fields))
+        return
     size = batch or max(1, math.ceil(records / 10))
     if size > records:
         text = f"{size} records in a step, a trainer has {records}"
@@ -83,6 +121,51 @@ def distortion(privacy: RecordPrivacy, rounds: int, trainers: int, dimension: in
         "noise_norm": norm,
         "noise_to_clip_norm": norm / privacy.max_grad_norm,
     }
+
+
+def client_distortion(
+    privacy: ClientPrivacy, rounds: int, trainers: int, nodes: int, dimension: int, value_bits: int
+) -> dict[str, Any]:
+    """What the noise of a plan does to the mean update of n trainers when all m zk-nodes bring theirs.
+
+    On the integers a coordinate of the sum has noise of standard deviation ``√m·σ_node`` (docs/spec.md §8.2),
+    the mean update ``1/(s·n)`` of it, s being the scale. Its L2 norm, √d times that, is compared with what an
+    update can measure at most, the clip norm: all results are in units of it.
+    """
+    from zkpfl.params import FixedPoint
+
+    if privacy.noise_quorum > nodes:
+        text = f"noise of {privacy.noise_quorum} zk-nodes, the committee has {nodes}"
+        raise InvalidParameter(text, field="noise_quorum", hint="take at most as many as --nodes")
+    scale = FixedPoint(dimension, 1.0, value_bits)
+    sigma = privacy.node_sigma(scale.norm_bound)
+    coordinate = math.sqrt(nodes) * sigma / (scale.scale * trainers)
+    return {
+        "privacy": privacy.to_dict(),
+        "epsilon_after": privacy.epsilon_after(rounds),
+        "most_rounds": privacy.most_rounds(),
+        "norm_bound": scale.norm_bound,
+        "noise_bound": privacy.noise_bound(dimension, scale.norm_bound),
+        "node_sigma": sigma,
+        "noise_per_coordinate": coordinate,
+        "noise_to_clip_norm": coordinate * math.sqrt(dimension),
+    }
+
+
+def _render_client(console: Console, fields: dict[str, Any]) -> None:
+    stated = fields["privacy"]
+    lines = (
+        ("noise multiplier", f"{stated['noise_multiplier']:g}"),
+        ("spent by a trainer", f"ε = {fields['epsilon_after']:.4f} of {stated['epsilon']:g}"),
+        ("rounds within the budget", str(fields["most_rounds"])),
+        ("noise of each zk-node", f"σ = {fields['node_sigma']:.1f}, norm at most {fields['noise_bound']}"),
+        ("noise in the mean update", f"{fields['noise_per_coordinate']:.3g} clip norms in each coordinate"),
+        ("its norm", f"{fields['noise_to_clip_norm']:.2f} times the clip norm"),
+    )
+    for name, value in lines:
+        console.print(f"[bold]{name:<27}[/bold]{value}", soft_wrap=True)
+    if fields["noise_to_clip_norm"] > 1:
+        console.print("more noise than signal: expect to need more trainers, fewer rounds or fewer weights")
 
 
 def _render(console: Console, fields: dict[str, Any]) -> None:

@@ -5,13 +5,12 @@ how often it is right over 300 trials with the canary and 300 with a null record
 bound of ε (Clopper and Pearson's, 99 %). A mechanism that is less private than it says shows here.
 """
 
-import math
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 import torch
-from scipy.stats import beta
+from tests.unit.privacy.attack import attack
 
 from zkpfl.learning import private_training
 from zkpfl.learning.export import export_graph, mlp
@@ -21,26 +20,14 @@ from zkpfl.learning.records import Records
 from zkpfl.learning.weights import assign, flatten
 from zkpfl.privacy.record_level import RecordPrivacy
 
-TRIALS, STEPS, RECORDS, CANARY = 300, 2, 20, 3
+STEPS, RECORDS, CANARY = 2, 20, 3
 PRIVACY = RecordPrivacy(
     epsilon=4.0, delta=1e-3, max_grad_norm=1.0, noise_multiplier=1.0, batch=10, local_steps=STEPS,
     least_records=RECORDS,
 )  # fmt: skip
-CONFIDENCE = 0.99
 
 
-def epsilon_at_least(seen: np.ndarray, unseen: np.ndarray, threshold: float) -> float:
-    """Lower bound of ε at δ that the rates above a threshold prove."""
-    error = (1 - CONFIDENCE) / 2
-    hits, alarms = int((seen > threshold).sum()), int((unseen > threshold).sum())
-    hit_rate = 0.0 if hits == 0 else float(beta.ppf(error, hits, len(seen) - hits + 1))
-    alarm_rate = (
-        1.0 if alarms == len(unseen) else float(beta.ppf(1 - error, alarms + 1, len(unseen) - alarms))
-    )
-    return math.log(max(hit_rate - PRIVACY.delta, 1e-9) / alarm_rate)
-
-
-def scores(trials: range, *, planted: bool) -> np.ndarray:
+def scores(trials: range, planted: bool) -> np.ndarray:
     """The attacker's score of each trial: how far the canary's weights moved towards its class."""
     model = GraphModule(*export_graph(mlp(CANARY + 1, (), 2, seed=0), torch.zeros(2, CANARY + 1)))
     generator = np.random.default_rng(0)
@@ -62,20 +49,10 @@ def scores(trials: range, *, planted: bool) -> np.ndarray:
     return np.array(found)
 
 
-def attack() -> float:
-    """The best of five thresholds, chosen on trials of their own."""
-    first = range(TRIALS, TRIALS + 100)
-    seen, unseen = scores(first, planted=True), scores(first, planted=False)
-    tried = np.quantile(np.concatenate([seen, unseen]), [0.45, 0.5, 0.6, 0.7, 0.8])
-    best = max(tried, key=lambda threshold: epsilon_at_least(seen, unseen, threshold))
-    seen, unseen = scores(range(TRIALS), planted=True), scores(range(TRIALS), planted=False)
-    return epsilon_at_least(seen, unseen, float(best))
-
-
 def test_an_attacker_learns_no_more_than_the_accountant_says() -> None:
     stated = PRIVACY.spent(1, RECORDS)
     assert 2 < stated < 4
-    assert 0.1 < attack() < stated
+    assert 0.1 < attack(scores, PRIVACY.delta) < stated
 
 
 @pytest.fixture
@@ -90,4 +67,4 @@ def no_noise(monkeypatch: pytest.MonkeyPatch) -> Callable[..., np.ndarray]:
 @pytest.mark.usefixtures("no_noise")
 def test_without_noise_the_attack_refutes_the_accountant(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(private_training, "_poisson_sample", lambda records, *_: np.arange(records))
-    assert attack() > PRIVACY.spent(1, RECORDS)
+    assert attack(scores, PRIVACY.delta) > PRIVACY.spent(1, RECORDS)
