@@ -11,6 +11,7 @@
 #include "bind_merkle.h"
 #include "bind_points.h"
 #include "bind_scalars.h"
+#include "bind_sumcheck.h"
 #include "zkpfl/errors.h"
 
 namespace zkpfl::bindings {
@@ -46,6 +47,7 @@ PYBIND11_MODULE(_core, m) {
   bind_encoding(m);
   bind_merkle(m);
   bind_fold(m);
+  bind_sumcheck(m);
   bind_inversion(m);
   bind_bls(m);
   bind_eip2537(m);

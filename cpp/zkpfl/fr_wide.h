@@ -15,6 +15,10 @@ namespace zkpfl {
 constexpr Scalar kTwoTo512 = {
     {0xc999e990f3f29c6d, 0x2b6cedcb87925c23, 0x05d314967254398f, 0x0748d9d99f59ff11}};
 
+// 2^256 mod r.
+constexpr Scalar kTwoTo256 = {
+    {0x00000001fffffffe, 0x5884b7fa00034802, 0x998c4fefecbc4ff5, 0x1824b159acc5056f}};
+
 // Little-endian sum of products, each of two numbers below 2^255.
 using WideSum = std::array<std::uint64_t, 9>;
 

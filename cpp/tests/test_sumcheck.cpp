@@ -1,0 +1,235 @@
+#include "check.h"
+#include "zkpfl/aes_public.h"
+#include "zkpfl/binary_rows.h"
+#include "zkpfl/sumcheck.h"
+
+namespace zkpfl::tests {
+
+namespace {
+
+const Scalar kOne = small(1);
+
+Scalar product(const Scalar& a, const Scalar& b) { return Multiplier(a) * b; }
+
+Scalar signed_scalar(std::int64_t value) {
+  const Scalar magnitude = small(static_cast<std::uint64_t>(value < 0 ? -value : value));
+  return value < 0 ? Scalar{} - magnitude : magnitude;
+}
+
+// All of the range, both ends more often than chance has it.
+std::vector<std::int16_t> integers(std::mt19937_64& rng, std::size_t count) {
+  std::vector<std::int16_t> out(count);
+  for (auto& value : out) {
+    const auto bits = rng();
+    value = bits % 5 == 0 ? (bits & 64 ? 32767 : -32768) : static_cast<std::int16_t>(bits >> 16);
+  }
+  return out;
+}
+
+std::vector<Scalar> bound(const std::vector<Scalar>& table, const Scalar& rho) {
+  const std::size_t half = table.size() / 2;
+  std::vector<Scalar> out;
+  for (std::size_t i = 0; i < half; ++i) {
+    out.push_back(table[i] + product(rho, table[half + i] - table[i]));
+  }
+  return out;
+}
+
+Scalar sum_of_products(const std::vector<Scalar>& x, const std::vector<Scalar>& y) {
+  Scalar sum{};
+  for (std::size_t i = 0; i < x.size(); ++i) sum = sum + product(x[i], y[i]);
+  return sum;
+}
+
+// s(0) and the coefficient of X^2, from s(0), s(1) and s(-1).
+RoundSums round_naive(const std::vector<Scalar>& x, const std::vector<Scalar>& y) {
+  const auto at = [&](const Scalar& point) {
+    return sum_of_products(bound(x, point), bound(y, point));
+  };
+  const Scalar both = at(kOne) + at(Scalar{} - kOne), zero = at({});
+  const Scalar half{
+      {0x7fffffff80000001, 0xa9ded2017fff2dff, 0x199cec0404d0ec02, 0x39f6d3a994cebea4}};
+  return {zero, product(half, both) - zero};
+}
+
+struct Rows {
+  explicit Rows(std::size_t count) : count(count), seed(random_bytes(rng, 32)) {
+    weights = random_scalars(rng, kBinaryRows);
+    x = integers(rng, count);
+  }
+
+  std::vector<Scalar> combination(std::size_t size) const {
+    std::vector<Scalar> out(size);
+    combine_binary_rows_naive(out.data(), seed.data(), weights.data(), 0, count);
+    return out;
+  }
+
+  std::vector<Scalar> values(std::size_t size) const {
+    std::vector<Scalar> out(size);
+    for (std::size_t i = 0; i < count; ++i) out[i] = signed_scalar(x[i]);
+    return out;
+  }
+
+  std::mt19937_64 rng{11};
+  std::size_t count;
+  std::vector<std::uint8_t> seed;
+  std::vector<Scalar> weights;
+  std::vector<std::int16_t> x;
+};
+
+constexpr std::pair<std::size_t, std::size_t> kShapes[] = {
+    {256, 256}, {512, 512}, {768, 1024}, {1280, 2048}, {40960, 65536}, {65536, 65536}};
+
+}  // namespace
+
+TEST(public_stream_is_aes_256_in_counter_mode) {
+  std::vector<std::uint8_t> key(32);
+  for (std::size_t i = 0; i < 32; ++i) key[i] = static_cast<std::uint8_t>(i);
+  const PublicStream stream(key.data());
+  std::uint8_t fast[16 * kRowTile], slow[16 * kRowTile];
+  for (const std::uint64_t first :
+       {std::uint64_t{0}, std::uint64_t{1} << 40, ~std::uint64_t{127}}) {
+    stream.blocks(fast, first);
+    stream.blocks_by_tables(slow, first);
+    CHECK(std::equal(fast, fast + sizeof fast, slow));
+  }
+  // openssl enc -aes-256-ecb -K 000102…1f of a block of zeros.
+  constexpr std::uint8_t kFirst[] = {0xf2, 0x90, 0x00, 0xb6, 0x2a, 0x49, 0x9f, 0xd0,
+                                     0xa9, 0xf3, 0x9a, 0x6a, 0xdd, 0x2e, 0x77, 0x80};
+  stream.blocks_by_tables(slow, 0);
+  CHECK(std::equal(std::begin(kFirst), std::end(kFirst), slow));
+}
+
+TEST(row_sums_are_those_of_the_bits) {
+  for (const std::size_t count : {1, 4, 127, 129, 300, 70000}) {
+    const Rows rows(count);
+    const std::vector<std::int64_t> wide(rows.x.begin(), rows.x.end());
+    for (const std::uint64_t first : {0, 5}) {
+      const auto fast = binary_row_sums(rows.seed.data(), first, rows.x.data(), count);
+      const auto slow = binary_row_sums_naive(rows.seed.data(), first, wide.data(), count);
+      CHECK(fast.rows == slow.rows && fast.squares == slow.squares);
+    }
+  }
+}
+
+TEST(row_sums_of_equal_extremes_do_not_overflow) {
+  for (const std::int16_t value : {-32768, 32767}) {
+    const std::vector<std::int16_t> x(1 << 18, value);
+    const std::vector<std::int64_t> wide(x.begin(), x.end());
+    const std::vector<std::uint8_t> seed(32);
+    const auto fast = binary_row_sums(seed.data(), 0, x.data(), x.size());
+    CHECK(fast.rows == binary_row_sums_naive(seed.data(), 0, wide.data(), x.size()).rows);
+  }
+}
+
+TEST(row_differences_are_the_quadratic_coefficients) {
+  for (const auto& [count, size] : kShapes) {
+    const Rows rows(count);
+    const auto sums = binary_row_differences(rows.seed.data(), rows.x.data(), count, size / 2);
+    Scalar weighted{};
+    for (std::size_t k = 0; k < kBinaryRows; ++k) {
+      weighted = weighted + product(rows.weights[k], signed_scalar(sums.rows[k]));
+    }
+    const auto x = rows.values(size), a = rows.combination(size);
+    CHECK(weighted == round_naive(x, a).quadratic);
+    CHECK(signed_scalar(sums.squares) == round_naive(x, x).quadratic);
+  }
+}
+
+TEST(combinations_of_rows_by_tables) {
+  on_both_paths([] {
+    for (const std::size_t count : {1, 4, 128, 1000}) {
+      Rows rows(count);
+      for (const bool largest : {false, true}) {
+        if (largest) std::fill(rows.weights.begin(), rows.weights.end(), Scalar{} - kOne);
+        std::vector<Scalar> fast(count), slow(count);
+        combine_binary_rows(fast.data(), rows.seed.data(), rows.weights.data(), 77, count);
+        combine_binary_rows_naive(slow.data(), rows.seed.data(), rows.weights.data(), 77, count);
+        CHECK(fast == slow);
+      }
+    }
+  });
+}
+
+TEST(binding_the_first_variable) {
+  on_both_paths([] {
+    for (const auto& [count, size] : kShapes) {
+      Rows rows(count);
+      const auto challenges = random_scalars(rows.rng, 2);
+      const FirstBinding binding{rows.weights.data(), challenges[0], challenges[1]};
+      std::vector<Scalar> x(size / 2), y(size / 2);
+      bind_binary_rows(x.data(), y.data(), rows.seed.data(), rows.x.data(), count, size / 2,
+                       binding);
+      const auto values = rows.values(size);
+      auto both = rows.combination(size);
+      for (std::size_t i = 0; i < size; ++i) both[i] = both[i] + product(binding.tau, values[i]);
+      CHECK(x == bound(values, binding.rho));
+      CHECK(y == bound(both, binding.rho));
+    }
+  });
+}
+
+TEST(evaluating_the_combination_of_rows) {
+  on_both_paths([] {
+    for (const auto& [count, size] : kShapes) {
+      Rows rows(count);
+      const auto variables = static_cast<std::size_t>(std::countr_zero(size));
+      const auto point = random_scalars(rows.rng, variables);
+      auto table = rows.combination(size);
+      for (const Scalar& coordinate : point) table = bound(table, coordinate);
+      CHECK(table[0] == evaluate_binary_rows(rows.seed.data(), rows.weights.data(), count,
+                                             point.data(), variables));
+    }
+  });
+}
+
+TEST(equality_tables_bind_like_tables) {
+  std::mt19937_64 rng(12);
+  const auto point = random_scalars(rng, 5), table = random_scalars(rng, 32);
+  auto rest = table;
+  for (const Scalar& coordinate : point) rest = bound(rest, coordinate);
+  CHECK(sum_of_products(table, equality_table(point.data(), 5)) == rest[0]);
+  CHECK(equality_table(point.data(), 0) == std::vector<Scalar>{kOne});
+}
+
+TEST(sumcheck_rounds) {
+  std::mt19937_64 rng(13);
+  auto x = random_scalars(rng, 8192), y = random_scalars(rng, 8192);
+  auto sums = sumcheck_round(x.data(), y.data(), x.size() / 2);
+  while (x.size() > 1) {
+    const auto expected = round_naive(x, y);
+    CHECK(sums.constant == expected.constant && sums.quadratic == expected.quadratic);
+    const Scalar rho = random_scalars(rng, 1)[0];
+    const auto next_x = bound(x, rho), next_y = bound(y, rho);
+    sums = sumcheck_bind(x.data(), y.data(), x.size() / 2, rho);
+    x.resize(x.size() / 2), y.resize(y.size() / 2);
+    CHECK(x == next_x && y == next_y);
+  }
+}
+
+TEST(folding_rows_of_integers) {
+  std::mt19937_64 rng(14);
+  for (const auto& [rows, columns] : {std::pair<std::size_t, std::size_t>{1, 256}, {5, 300}}) {
+    const auto x = integers(rng, rows * columns);
+    auto weights = random_scalars(rng, rows);
+    weights[0] = Scalar{} - kOne;
+    std::vector<Scalar> out(columns);
+    fold_rows(out.data(), x.data(), weights.data(), rows, columns);
+    for (std::size_t c = 0; c < columns; ++c) {
+      Scalar sum{};
+      for (std::size_t row = 0; row < rows; ++row) {
+        sum = sum + product(weights[row], signed_scalar(x[row * columns + c]));
+      }
+      CHECK(out[c] == sum);
+    }
+  }
+}
+
+TEST(inner_products) {
+  std::mt19937_64 rng(15);
+  const auto x = random_scalars(rng, 100), y = random_scalars(rng, 100);
+  CHECK(inner_product(x.data(), y.data(), 100) == sum_of_products(x, y));
+  CHECK(inner_product(x.data(), y.data(), 0) == Scalar{});
+}
+
+}  // namespace zkpfl::tests
