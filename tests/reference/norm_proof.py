@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count, islice
 from math import isqrt
 from random import Random
 from typing import Any, Protocol
@@ -218,17 +219,69 @@ def prove(
     tamper: Tamper = lambda _name, value: value,
 ) -> bytes:
     """Prove, without asking whether the statement is true."""
-    while True:
-        proof = _attempt(statement, x, blindings, random, tamper)
+    left = statement.bound_squared - sum(value * value for row in x for value in row)
+    q = tamper("q", four_squares(left, random))
+    return prove_with_masks(statement, x, blindings, random.randbytes(32), q, tamper=tamper)
+
+
+def prove_with_masks(
+    statement: Statement,
+    x: Sequence[Sequence[int]],
+    blindings: Sequence[int],
+    key: bytes,
+    q: Sequence[int],
+    *,
+    tamper: Tamper = lambda _name, value: value,
+) -> bytes:
+    """Prove with the masks that follow from a key."""
+    for attempt in count():
+        proof = _attempt(statement, x, blindings, Masks(statement, key, attempt), q, tamper)
         if proof is not None:
             return proof.to_bytes()
+    raise AssertionError
+
+
+class Masks:
+    """What an attempt draws, from three streams of its own."""
+
+    def __init__(self, statement: Statement, key: bytes, attempt: int) -> None:
+        columns = statement.columns - SQUARES - TESTS
+        scalars = uniform_scalars(key, 3 * attempt + 1)
+        self.y = list(islice(_masks_of_sums(statement, key, 3 * attempt), TESTS))
+        self.columns = list(islice(scalars, columns))
+        self.blinding = next(scalars)
+        self.opening = uniform_scalars(key, 3 * attempt + 2)
+
+
+def uniform_scalars(key: bytes, number: int) -> Iterator[int]:
+    for piece in _pieces(key, number, 32):
+        value = int.from_bytes(piece, "big") % (1 << 255)
+        if value < R:
+            yield value
+
+
+def _masks_of_sums(statement: Statement, key: bytes, number: int) -> Iterator[int]:
+    """Integers in [−K, 2^64 + K)."""
+    square = (statement.rows * statement.columns + SQUARES) * statement.bound_squared
+    bound = isqrt(square)
+    bound += bound * bound < square
+    for piece in _pieces(key, number, 9):
+        value = int.from_bytes(piece, "big") % (1 << 65)
+        if value < (1 << 64) + 2 * bound:
+            yield value - bound
+
+
+def _pieces(key: bytes, number: int, size: int) -> Iterator[bytes]:
+    data = stream(key, number, size << 12)
+    return (data[i : i + size] for i in range(0, len(data), size))
 
 
 def _attempt(
     statement: Statement,
     x: Sequence[Sequence[int]],
     blindings: Sequence[int],
-    random: Random,
+    masks: Masks,
+    q: Sequence[int],
     tamper: Tamper,
 ) -> Proof | None:
     n, columns = statement.variables, statement.columns
@@ -236,9 +289,8 @@ def _attempt(
     start(statement, transcript)
 
     flat = [value for row in x for value in row]
-    q = tamper("q", four_squares(statement.bound_squared - sum(v * v for v in flat), random))
-    mask = Mask(tamper("mask", _mask_row(statement, q, random)), n)
-    mask_blinding = random.randrange(R)
+    mask = Mask(tamper("mask", [*q, *masks.y, *masks.columns]), n)
+    mask_blinding = masks.blinding
     mask_commitment = _commit(mask.row, mask_blinding)
     transcript.absorb(b"M", encode_point(mask_commitment))
 
@@ -269,7 +321,7 @@ def _attempt(
     eq = equality(rho[statement.row_variables :])
     phi = functional(columns, n, rho, gamma, theta, a_q)
 
-    r1, r2 = random.randrange(R), random.randrange(R)
+    r1, r2 = next(masks.opening), next(masks.opening)
     cross = inner_product_generator(), blinding_generator()
     t1, t2 = combine([inner(phi, u), r1], cross), combine([inner(eq, mask.row), r2], cross)
     transcript.absorb(b"T", encode_points([t1, t2]))
@@ -278,16 +330,8 @@ def _attempt(
     w = [(a + c * b) % R for a, b in zip(u, mask.row, strict=True)]
     f = [xi * (a + inverse * b) % R for a, b in zip(eq, phi, strict=True)]
     beta = (u_blinding + c * mask_blinding + xi * (inverse * r1 + c * r2)) % R
-    opening = open_commitment(transcript, w, beta, iter(lambda: random.randrange(R), -1), f)
+    opening = open_commitment(transcript, w, beta, masks.opening, f)
     return Proof(mask_commitment, z, polynomials, big_x, big_q, t1, t2, opening)
-
-
-def _mask_row(statement: Statement, q: Sequence[int], random: Random) -> list[int]:
-    size = statement.rows * statement.columns + SQUARES
-    bound = isqrt(size * statement.bound_squared)
-    bound += bound * bound < size * statement.bound_squared
-    y = [random.randrange(-bound, (1 << 64) + bound) for _ in range(TESTS)]
-    return [*q, *y, *(random.randrange(R) for _ in range(statement.columns - SQUARES - TESTS))]
 
 
 def _signed(value: int) -> int:

@@ -209,6 +209,13 @@ def linear_combination(rows: Scalars | Sequence[Scalars], coefficients: Scalars)
     return _core.linear_combination(arrays, factors)
 
 
+def inner_product(x: Scalars, y: Scalars) -> int:
+    """Compute ``Σ_i x[i]·y[i]``; both of shape (n, 4). Constant time."""
+    if x.shape != y.shape:
+        raise InvalidParameter(f"must have the shape of x, {x.shape}, got {y.shape}", field="y")
+    return to_int(_core.inner_product(_any_shape(x, "x"), _any_shape(y, "y")))[0]
+
+
 def add_into(accumulator: Scalars, scalars: Scalars) -> None:
     """Add elementwise and in place: ``accumulator ← accumulator + scalars`` mod r.
 

@@ -22,6 +22,7 @@ class Domain(StrEnum):
     """What a transcript proves. Two proofs of different domains share no challenge."""
 
     AGGREGATION = "zkpfl/v1/aggregation"
+    NORM = "zkpfl/v1/norm"
 
 
 class Label(StrEnum):
@@ -42,6 +43,21 @@ class Label(StrEnum):
     FOLD_CHALLENGE = "x"
     MASK_COMMITMENT = "A"
     FINAL_CHALLENGE = "y"
+    TRAINER = "trainer"
+    CHECKPOINT = "checkpoint"
+    LANE_COMMITMENTS = "C"
+    MASK_ROW = "M"
+    ROW_SEED = "rows"
+    MASKED_SUMS = "z"
+    ROW_POWERS = "gamma"
+    NORM_WEIGHT = "tau"
+    POLYNOMIAL = "s"
+    VARIABLE = "rho"
+    CLAIMS = "claims"
+    CLAIM_POWERS = "theta"
+    CROSS_TERMS = "T"
+    MASK_WEIGHT = "c"
+    INNER_PRODUCT_WEIGHT = "xi"
 
 
 @dataclass(frozen=True)
@@ -150,6 +166,10 @@ class Transcript:
             e1, e2 = int.from_bytes(block[:8], "big"), int.from_bytes(block[8:16], "big")
             if e1 and e2:
                 return ShortChallenge(e1, e2)
+
+    def challenge_block(self, label: str) -> bytes:
+        """Draw 32 bytes: the seed of what is expanded in public."""
+        return self._squeeze(label, 1)
 
     def _squeeze(self, label: str, blocks: int) -> bytes:
         self.absorb(label, b"")

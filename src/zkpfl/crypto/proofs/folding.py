@@ -2,7 +2,8 @@
 
 For ``F = ⟨w, G⟩ + β·H`` each fold halves ``w`` and ``G`` by a challenge; at length 4 a Schnorr proof
 ends it. Every message carries a fresh multiple of H, so the proof is perfectly zero knowledge.
-docs/notes/aggregation-proof.md has the argument.
+With public coefficients ``f`` it opens ``⟨w, G⟩ + ⟨f, w⟩·U + β·H``: the row and a linear functional of it.
+docs/notes/aggregation-proof.md has the argument, docs/notes/norm-proof.md that for the functional.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import numpy as np
 from zkpfl import _core
 from zkpfl.crypto.generators import Generators
 from zkpfl.crypto.points import POINT_BYTES, G1Array, decode_points, msm
+from zkpfl.crypto.proofs.equation import Equation, hold
 from zkpfl.crypto.scalars import (
     ORDER,
     SCALAR_BYTES,
@@ -24,6 +26,7 @@ from zkpfl.crypto.scalars import (
     decode_scalars,
     encode_scalars,
     from_int,
+    inner_product,
     linear_combination,
 )
 from zkpfl.crypto.transcript import Label, ShortChallenge, Transcript
@@ -33,7 +36,6 @@ END = 4
 """Length at which folding stops: four responses cost less than two more folds."""
 
 RESPONSES = END + 1
-INFINITY = b"\xc0" + bytes(POINT_BYTES - 1)
 
 
 def fold_count(columns: int) -> int:
@@ -104,8 +106,31 @@ class FoldingProof:
         return (self.encoded[i : i + POINT_BYTES] for i in range(0, len(self.encoded), POINT_BYTES))
 
 
-def prove(transcript: Transcript, gens: Generators, row: Scalars, blinding: Scalars, masks: Scalars) -> bytes:
-    """Prove knowledge of ``row`` and ``blinding`` of ``F = ⟨row, G⟩ + blinding·H``.
+@dataclass(frozen=True)
+class Functional:
+    """A public linear functional of the row, of which the value is claimed.
+
+    Parameters
+    ----------
+    coefficients
+        f, shape (N, 4).
+    value
+        ``⟨f, w⟩`` as claimed.
+    """
+
+    coefficients: Scalars
+    value: int
+
+
+def prove(
+    transcript: Transcript,
+    gens: Generators,
+    row: Scalars,
+    blinding: Scalars,
+    masks: Scalars,
+    coefficients: Scalars | None = None,
+) -> bytes:
+    """Prove knowledge of ``row`` and ``blinding`` of ``F = ⟨row, G⟩ + ⟨coefficients, row⟩·U + blinding·H``.
 
     Parameters
     ----------
@@ -119,6 +144,8 @@ def prove(transcript: Transcript, gens: Generators, row: Scalars, blinding: Scal
         β, shape (4,). Secret.
     masks
         Shape (``mask_count(N)``, 4), uniform, single use: the same masks twice reveal the row. Secret.
+    coefficients
+        f, shape (N, 4), public; without, there is no multiple of U.
 
     Returns
     -------
@@ -132,19 +159,20 @@ def prove(transcript: Transcript, gens: Generators, row: Scalars, blinding: Scal
     row = check_scalars(row, (gens.columns,), field="row")
     blinding = check_scalars(blinding, (), field="blinding")
     masks = check_scalars(masks, (mask_count(gens.columns),), field="masks")
+    f = None if coefficients is None else check_scalars(coefficients, row.shape[:1], field="coefficients")
     points, proof = gens.G, b""
     for left_mask, right_mask in masks[:-RESPONSES].reshape(-1, 2, 4):
-        half = len(row) // 2
-        left = _commit(points[half:], row[:half], gens.H, left_mask)
-        right = _commit(points[:half], row[half:], gens.H, right_mask)
+        low, high = slice(len(row) // 2), slice(len(row) // 2, None)
+        left = _commit(gens, points[high], row[low], left_mask, None if f is None else f[high])
+        right = _commit(gens, points[low], row[high], right_mask, None if f is None else f[low])
         proof += left + right
         challenge = _fold_challenge(transcript, left, right)
         one, x, inverse = from_int((1, challenge.value, pow(challenge.value, -1, ORDER)))
         points = _core.fold_points(points, challenge.e1, challenge.e2)
-        row = _core.fold_scalars(row, inverse)
+        row, f = _core.fold_scalars(row, inverse), None if f is None else _core.fold_scalars(f, x)
         blinding = linear_combination((blinding, left_mask, right_mask), np.stack((one, x, inverse)))
     final = masks[-RESPONSES:]
-    mask_commitment = _commit(points, final[:-1], gens.H, final[-1])
+    mask_commitment = _commit(gens, points, final[:-1], final[-1], f)
     y = _final_challenge(transcript, mask_commitment)
     responses = linear_combination((final, np.vstack((row, blinding))), from_int((1, y)))
     return proof + mask_commitment + encode_scalars(responses)
@@ -154,9 +182,6 @@ def verify(
     transcript: Transcript, gens: Generators, commitments: G1Array, weights: Sequence[int], proof: bytes
 ) -> bool:
     """Check a proof for ``F = Σ_p weights[p]·commitments[p]`` by one multi-scalar multiplication.
-
-    ``Σ_b z_b·Ĝ_b + z_H·H − A − y·(F + Σ_k x_k·L_k + x_k⁻¹·R_k) = 0``, every folded generator ``Ĝ_b`` written
-    as a combination of the original ones.
 
     Parameters
     ----------
@@ -182,12 +207,39 @@ def verify(
         The proof does not decode.
     """
     decoded = FoldingProof.decode(proof, gens.columns)
-    folds, y = decoded.replay(transcript)
+    return hold([equation(transcript, commitments, from_int(weights), decoded)], gens)
+
+
+def equation(
+    transcript: Transcript,
+    commitments: G1Array,
+    weights: Scalars,
+    proof: FoldingProof,
+    functional: Functional | None = None,
+) -> Equation:
+    """Build what a verifier checks of a proof for ``F = Σ_p weights[p]·commitments[p] + value·U``.
+
+    ``Σ_b z_b·Ĝ_b + ⟨z, f̂⟩·U + z_H·H − A − y·(F + Σ_k x_k·L_k + x_k⁻¹·R_k) = 0``, every folded generator
+    ``Ĝ_b`` written as a combination of the original ones.
+    """
+    folds, y = proof.replay(transcript)
     sides = [power for x in folds for power in (x, pow(x, -1, ORDER))]
-    public = from_int([*(-y * side for side in sides), -1, *(-y * weight for weight in weights)])
-    scalars = np.concatenate((_generator_scalars(folds, decoded.responses), public))
-    points = G1Array.concatenate([gens.G, gens.H, decoded.points, commitments])
-    return msm(points, scalars).encode() == INFINITY
+    public = from_int([*(-y * side for side in sides), -1])
+    generators = _generator_scalars(folds, proof.responses)
+    multiple = 0 if functional is None else _multiple_of_u(functional, folds, y, proof.responses)
+    return Equation(
+        np.concatenate((generators[:-1], from_int((multiple,)), generators[-1:])),
+        G1Array.concatenate([proof.points, commitments]),
+        np.concatenate((public, linear_combination((weights,), from_int((-y,))))),
+    )
+
+
+def _multiple_of_u(functional: Functional, folds: Sequence[int], y: int, responses: Scalars) -> int:
+    """``⟨z, f̂⟩ − y·value``."""
+    folded = functional.coefficients
+    for x in from_int(folds):
+        folded = _core.fold_scalars(folded, x)
+    return inner_product(responses[:-1], folded) - y * functional.value
 
 
 def _generator_scalars(folds: Sequence[int], responses: Scalars) -> Scalars:
@@ -197,9 +249,14 @@ def _generator_scalars(folds: Sequence[int], responses: Scalars) -> Scalars:
     return np.concatenate((np.stack(blocks, axis=1).reshape(-1, 4), responses[-1:]))
 
 
-def _commit(points: G1Array, row: Scalars, blinding_generator: G1Array, blinding: Scalars) -> bytes:
-    scalars = np.concatenate((row, blinding[None]))
-    return msm(G1Array.concatenate([points, blinding_generator]), scalars).encode()
+def _commit(
+    gens: Generators, points: G1Array, row: Scalars, blinding: Scalars, coefficients: Scalars | None
+) -> bytes:
+    bases, scalars = [points, gens.H], [row, blinding[None]]
+    if coefficients is not None:
+        bases.append(gens.U)
+        scalars.append(from_int((inner_product(row, coefficients),)))
+    return msm(G1Array.concatenate(bases), np.concatenate(scalars)).encode()
 
 
 def _fold_challenge(transcript: Transcript, left: bytes, right: bytes) -> ShortChallenge:
