@@ -10,7 +10,14 @@ import json
 from pathlib import Path
 from typing import Any
 
-from tests.reference import cases_commitments, cases_encoding, cases_ledger, cases_privacy, cases_proofs
+from tests.reference import (
+    cases_commitments,
+    cases_encoding,
+    cases_ledger,
+    cases_norm,
+    cases_privacy,
+    cases_proofs,
+)
 from tests.reference.material import Refused
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "v1"
@@ -18,6 +25,7 @@ OPERATIONS = (
     cases_encoding.OPERATIONS
     | cases_commitments.OPERATIONS
     | cases_proofs.OPERATIONS
+    | cases_norm.OPERATIONS
     | cases_ledger.OPERATIONS
     | cases_privacy.OPERATIONS
 )

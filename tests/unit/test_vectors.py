@@ -19,7 +19,7 @@ from zkpfl.crypto.generators import generators
 from zkpfl.crypto.keystream import stream
 from zkpfl.crypto.merkle import commitment_root, hash_blob, keccak256, merkle_root, share_root
 from zkpfl.crypto.points import G1Array
-from zkpfl.crypto.proofs import aggregation
+from zkpfl.crypto.proofs import aggregation, norm
 from zkpfl.crypto.scalars import Scalars, decode_scalars, encode_scalars, to_int
 from zkpfl.crypto.transcript import Context, Transcript
 from zkpfl.ledger import rules
@@ -259,6 +259,36 @@ def verify_aggregation(given: Given) -> Given:
     }
 
 
+# ---- docs/spec.md §7 -----------------------------------------------------------------------------
+
+
+def norm_statement(given: Given) -> norm.Statement:
+    return norm.Statement(
+        context=Context.from_bytes(unhex(given["context"])),
+        trainer=unhex(given["trainer"]),
+        checkpoint=unhex(given["checkpoint"]),
+        dimension=given["dimension"],
+        columns=given["columns"],
+        bound_squared=given["bound_squared"],
+        commitments=G1Array.decode(unhex(given["commitments"])),
+    )
+
+
+def norm_proof(given: Given) -> Given:
+    values = np.array(given["values"], dtype=np.int16)
+    witness = norm.Witness(values, scalars(given["blindings"]))
+    gens, key = generators(given["columns"]), unhex(given["key"])
+    proof = norm.prove_with_masks(norm_statement(given), witness, gens, key, given["squares"])
+    return {"proof": proof.hex()}
+
+
+def verify_norm(given: Given) -> Given:
+    statement, proof = norm_statement(given), unhex(given["proof"])
+    valid = norm.verify(statement, proof, generators(given["columns"]))
+    assert norm.verify_batch([statement], [proof], generators(given["columns"])) == (() if valid else (0,))
+    return {"valid": valid}
+
+
 def bls_key(given: Given) -> Given:
     key = bls.BlsSecretKey(unhex(given["secret"]))
     return {"public": key.public.to_bytes().hex(), "ledger": key.public.to_ledger().hex()}
@@ -351,6 +381,8 @@ OPERATIONS: dict[str, Callable[[Given], Given]] = {
     "submission": submission,
     "aggregation_proof": aggregation_proof,
     "verify_aggregation": verify_aggregation,
+    "norm_proof": norm_proof,
+    "verify_norm": verify_norm,
     "bls_key": bls_key,
     "bls_public_key": bls_public_key,
     "bls_signature": bls_signature,
