@@ -21,7 +21,7 @@ from tests.reference.group import (
     plus,
     times,
 )
-from tests.reference.hashing import Transcript
+from tests.reference.hashing import Challenges, Transcript
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def inner(a: Sequence[int], b: Sequence[int]) -> int:
 
 
 def open_commitment(
-    transcript: Transcript, w: list[int], beta: int, masks: Iterator[int], f: list[int] | None = None
+    transcript: Challenges, w: list[int], beta: int, masks: Iterator[int], f: list[int] | None = None
 ) -> bytes:
     """Open ⟨w, G⟩ + ⟨f, w⟩U + βH; without f only ⟨w, G⟩ + βH."""
     g, ends = generators(len(w)), [inner_product_generator(), blinding_generator()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import Protocol
 
 from Crypto.Cipher import AES
 from Crypto.Hash import keccak as _keccak
@@ -35,6 +36,13 @@ def stream(key: bytes, a: int, length: int) -> bytes:
     """The first ``length`` bytes of stream(key, a): block i encrypts u64be(a) ‖ u64be(i)."""
     blocks = b"".join(a.to_bytes(8, "big") + i.to_bytes(8, "big") for i in range(-(-length // 16)))
     return AES.new(key, AES.MODE_ECB).encrypt(blocks)[:length]
+
+
+class Challenges(Protocol):
+    def absorb(self, label: bytes, data: bytes) -> None: ...
+    def blocks(self, label: bytes, count: int) -> bytes: ...
+    def scalar(self, label: bytes) -> int: ...
+    def short(self, label: bytes) -> int: ...
 
 
 class Transcript:

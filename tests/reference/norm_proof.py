@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import count, islice
 from math import isqrt
 from random import Random
-from typing import Any, Protocol
+from typing import Any
 
 from tests.reference.aggregation import inner, open_commitment
 from tests.reference.group import (
@@ -24,8 +24,9 @@ from tests.reference.group import (
     generators,
     inner_product_generator,
 )
-from tests.reference.hashing import Transcript, stream
+from tests.reference.hashing import Challenges, Transcript, stream
 
+DOMAIN = b"zkpfl/v1/norm"
 TESTS = 128
 SQUARES = 4
 
@@ -33,13 +34,6 @@ Poly = list[int]
 """Coefficients, lowest first."""
 Tamper = Callable[[str, Any], Any]
 """What a cheating prover makes of a value that it is about to use, by its name."""
-
-
-class Challenges(Protocol):
-    def absorb(self, label: bytes, data: bytes) -> None: ...
-    def blocks(self, label: bytes, count: int) -> bytes: ...
-    def scalar(self, label: bytes) -> int: ...
-    def short(self, label: bytes) -> int: ...
 
 
 class BadStatement(ValueError):
@@ -232,10 +226,12 @@ def prove_with_masks(
     q: Sequence[int],
     *,
     tamper: Tamper = lambda _name, value: value,
+    transcript: Callable[[], Challenges] = lambda: Transcript(DOMAIN),
 ) -> bytes:
     """Prove with the masks that follow from a key."""
     for attempt in count():
-        proof = _attempt(statement, x, blindings, Masks(statement, key, attempt), q, tamper)
+        masks = Masks(statement, key, attempt)
+        proof = _attempt(statement, x, blindings, masks, q, tamper, transcript())
         if proof is not None:
             return proof.to_bytes()
     raise AssertionError
@@ -283,9 +279,9 @@ def _attempt(
     masks: Masks,
     q: Sequence[int],
     tamper: Tamper,
+    transcript: Challenges,
 ) -> Proof | None:
     n, columns = statement.variables, statement.columns
-    transcript = Transcript(b"zkpfl/v1/norm")
     start(statement, transcript)
 
     flat = [value for row in x for value in row]
@@ -324,10 +320,11 @@ def _attempt(
     r1, r2 = next(masks.opening), next(masks.opening)
     cross = inner_product_generator(), blinding_generator()
     t1, t2 = combine([inner(phi, u), r1], cross), combine([inner(eq, mask.row), r2], cross)
+    t1, t2 = tamper("T", [t1, t2])
     transcript.absorb(b"T", encode_points([t1, t2]))
     c, xi = transcript.scalar(b"c"), transcript.scalar(b"xi")
     inverse = pow(c, -1, R)
-    w = [(a + c * b) % R for a, b in zip(u, mask.row, strict=True)]
+    w = tamper("w", [(a + c * b) % R for a, b in zip(u, mask.row, strict=True)])
     f = [xi * (a + inverse * b) % R for a, b in zip(eq, phi, strict=True)]
     beta = (u_blinding + c * mask_blinding + xi * (inverse * r1 + c * r2)) % R
     opening = open_commitment(transcript, w, beta, masks.opening, f)
@@ -417,7 +414,7 @@ def missing_point(statement: Statement, proof: bytes, transcript: Challenges | N
     """The only A_pt with which a proof holds, as one sum of points."""
     if len(proof) != proof_bytes(statement):
         raise BadEncoding("wrong length")
-    transcript = transcript or Transcript(b"zkpfl/v1/norm")
+    transcript = transcript or Transcript(DOMAIN)
     n, reader = statement.variables, _Reader(proof)
     start(statement, transcript)
     (mask_commitment,) = reader.points(1)

@@ -1,8 +1,12 @@
-"""The norm proof as docs/spec.md §7 reads: what it accepts, and cheating provers that it does not."""
+"""The norm proof as docs/spec.md §7 reads: what it accepts, and cheating provers that it does not.
+
+Every proof is judged by the reference and by the package, which must agree.
+"""
 
 from __future__ import annotations
 
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
@@ -20,7 +24,9 @@ from tests.reference.group import (
     encode_points,
     encode_scalar,
     generators,
+    inner_product_generator,
 )
+from tests.reference.hashing import Transcript
 from tests.reference.norm_proof import (
     BadStatement,
     Proof,
@@ -30,11 +36,42 @@ from tests.reference.norm_proof import (
     proof_bytes,
     prove,
     square_root,
-    verify,
 )
+
+from zkpfl.crypto.generators import generators as product_generators
+from zkpfl.crypto.points import G1Array
+from zkpfl.crypto.proofs import norm
+from zkpfl.crypto.transcript import Context
+from zkpfl.errors import InvalidEncoding, InvalidParameter
 
 COLUMNS = 256
 BOUND_SQUARED = 3000**2
+
+
+def as_product(statement: Statement) -> norm.Statement:
+    return norm.Statement(
+        Context.from_bytes(statement.context),
+        statement.trainer,
+        statement.checkpoint,
+        statement.dimension,
+        statement.columns,
+        statement.bound_squared,
+        G1Array.decode(encode_points(statement.commitments)),
+    )
+
+
+def verify(statement: Statement, proof: bytes) -> bool:
+    """What both verifiers say; what the reference raises, if both do."""
+    claimed, gens = as_product(statement), product_generators(statement.columns)
+    try:
+        valid = norm_proof.verify(statement, proof)
+    except (BadEncoding, BadPoint, BadScalar):
+        with pytest.raises(InvalidEncoding):
+            norm.verify(claimed, proof, gens)
+        assert norm.verify_batch([claimed], [proof], gens) == (0,)
+        raise
+    assert norm.verify(claimed, proof, gens) == valid
+    return valid
 
 
 @dataclass
@@ -156,6 +193,8 @@ def test_a_root_in_a_padding_column_is_rejected(random: Random) -> None:
     "residue",
     [
         pytest.param(1 << 64, id="2^64"),
+        pytest.param((1 << 64) - 1, id="just_below_2^64"),
+        pytest.param(R - (1 << 64) + 1, id="just_above_-2^64"),
         pytest.param(R - (1 << 64), id="-2^64"),
         pytest.param((R + 1) // 2, id="half"),
         pytest.param(square_root(2), id="root_of_two"),
@@ -185,6 +224,88 @@ def test_a_wrong_message_is_rejected(random: Random, what: str) -> None:
     assert not verify(update.statement, update.prove(random, tamper=off_by_one(what)))
 
 
+class DrawnTooEarly(Transcript):
+    """A transcript that gives c and ξ before it knows T1 and T2."""
+
+    def __init__(self) -> None:
+        super().__init__(norm_proof.DOMAIN)
+        self.drawn: dict[bytes, list[int]] = {}
+
+    def absorb(self, label: bytes, data: bytes) -> None:
+        if label != b"T":
+            super().absorb(label, data)
+
+    def scalar(self, label: bytes) -> int:
+        value = super().scalar(label)
+        self.drawn[label] = [*self.drawn.get(label, []), value]
+        return value
+
+    def foreseen(self) -> tuple[int, int]:
+        """C and ξ, as seen when T1 and T2 are about to be sent."""
+        fork = deepcopy(self)
+        return fork.scalar(b"c"), fork.scalar(b"xi")
+
+    def last(self, label: bytes) -> int:
+        return self.drawn[label][-1]
+
+
+class ChoosesLast:
+    """A prover whose norm² is one above the bound, and whose T1 makes up for it."""
+
+    def __init__(self) -> None:
+        self.transcripts: list[DrawnTooEarly] = []
+
+    def start(self) -> DrawnTooEarly:
+        self.transcripts.append(DrawnTooEarly())
+        return self.transcripts[-1]
+
+    def missing(self) -> int:
+        """By how much ⟨eq, u⟩ + ⟨φ, m⟩ exceeds t: L1 claims τB² where the sum has τ(B² + 1)."""
+        return self.transcripts[-1].last(b"theta") * self.transcripts[-1].last(b"tau") % R
+
+    def after_c(self, name: str, value: Any) -> Any:
+        """Adds c·missing to the value in T1, which counts c⁻¹ times."""
+        if name != "T":
+            return wrapped(name, value)
+        c, _ = self.transcripts[-1].foreseen()
+        shifted = combine([1, c * self.missing() % R], [value[0], inner_product_generator()])
+        return [shifted, value[1]]
+
+    def after_xi(self, name: str, value: Any) -> Any:
+        """Hides a multiple of a generator in T1, and has another row opened than the committed one."""
+        transcript = self.transcripts[-1]
+        if name not in {"T", "w"}:
+            return wrapped(name, value)
+        if name == "w":
+            return [*value[:-1], (value[-1] + self.shift) % R]
+        c, xi = transcript.foreseen()
+        columns = transcript.drawn[b"rho"][-8:]
+        eq_of_last = 1
+        for rho in columns:
+            eq_of_last = eq_of_last * rho % R
+        self.shift = -self.missing() * pow(eq_of_last, -1, R) % R
+        weight = c * pow(xi, -1, R) * self.shift % R
+        return [combine([1, weight], [value[0], generators(COLUMNS)[-1]]), value[1]]
+
+
+@pytest.mark.parametrize("cheat", ["after_c", "after_xi"])
+def test_cross_terms_chosen_after_the_challenges_are_rejected(random: Random, cheat: str) -> None:
+    """They convince a verifier that draws c and ξ too early, so it is the order that stops them."""
+    x, prover = an_update(random, 200), ChoosesLast()
+    update = committed(x, random, dimension=200, bound_squared=squared_norm(x) - 1)
+    proof = norm_proof.prove_with_masks(
+        update.statement,
+        x,
+        update.blindings,
+        random.randbytes(32),
+        [0, 0, 0, 0],
+        tamper=getattr(prover, cheat),
+        transcript=prover.start,
+    )
+    assert norm_proof.verify(update.statement, proof, DrawnTooEarly())
+    assert not verify(update.statement, proof)
+
+
 @pytest.mark.parametrize(
     "false",
     [
@@ -201,6 +322,11 @@ def test_statements_of_which_the_proof_says_nothing_are_refused(
 ) -> None:
     with pytest.raises(BadStatement):
         replace(honest[0], **false)
+    statement = as_product(honest[0])
+    if "commitments" in false:
+        false = {**false, "commitments": statement.commitments[:0]}
+    with pytest.raises(InvalidParameter):
+        replace(statement, **false)
 
 
 def flipped(data: bytes, at: int) -> bytes:
@@ -286,5 +412,5 @@ def test_a_simulator_without_a_witness_makes_transcripts_that_verify(random: Ran
     )
     missing = norm_proof.missing_point(statement, proof.to_bytes(), Programmed(seeded(3)))
     made = replace(proof, opening=before_a + encode_point(missing) + end).to_bytes()
-    assert verify(statement, made, Programmed(seeded(3)))
-    assert not verify(statement, made, Programmed(seeded(4)))
+    assert norm_proof.verify(statement, made, Programmed(seeded(3)))
+    assert not norm_proof.verify(statement, made, Programmed(seeded(4)))
