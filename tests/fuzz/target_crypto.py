@@ -6,11 +6,14 @@ from functools import cache
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+
 from tests.fuzz.registry import Reader, fuzz_target
 from zkpfl.crypto import bls, sealing, signatures
+from zkpfl.crypto.commitments import commit_lanes
 from zkpfl.crypto.generators import generators
 from zkpfl.crypto.points import G1Array, decode_points
-from zkpfl.crypto.proofs import aggregation
+from zkpfl.crypto.proofs import aggregation, norm
 from zkpfl.crypto.proofs.folding import FoldingProof, proof_bytes
 from zkpfl.crypto.scalars import encode_scalars, from_int
 from zkpfl.crypto.transcript import CONTEXT_BYTES, Context
@@ -39,6 +42,9 @@ PLAN: Any = SimpleNamespace(
     layout=LAYOUT,
     matrix_bytes=LAYOUT.packed_rows * (COLUMNS + 1) * 32,
     submission_points=LAYOUT.lane_rows + LAYOUT.packed_rows,
+    points_bytes=48 * (LAYOUT.lane_rows + LAYOUT.packed_rows),
+    commitments_bytes=48 * (LAYOUT.lane_rows + LAYOUT.packed_rows)
+    + norm.proof_bytes(LAYOUT.lane_rows, COLUMNS),
 )
 
 
@@ -122,7 +128,7 @@ def shares(data: bytes) -> None:
 
 @fuzz_target("shares")
 def commitments(data: bytes) -> None:
-    points = data.ljust(48 * PLAN.submission_points, b"\0")
+    points = data.ljust(PLAN.commitments_bytes, b"\0")
     try:
         decode_commitments(PLAN, points, bytes(32), party="trainer")
     except NotDelivered:
@@ -134,6 +140,29 @@ def commitments(data: bytes) -> None:
     except (InvalidEncoding, InvalidPoint):
         return
     assert array.encode() == data
+
+
+@fuzz_target("crypto")
+def norm_proofs(data: bytes) -> None:
+    """Any bytes, or a proof changed: only the very proof holds."""
+    reader, (statement, good) = Reader(data), _proved_norm()
+    proof = reader.damage(good) if reader.byte() & 1 else reader.rest()[: len(good)].ljust(len(good), b"\0")
+    gens = generators(COLUMNS)
+    try:
+        holds = norm.verify(statement, proof, gens)
+    except InvalidEncoding:
+        holds = False
+    assert holds == (proof == good)
+    assert norm.verify_batch([statement, statement], [good, proof], gens) == (() if holds else (1,))
+
+
+@cache
+def _proved_norm() -> tuple[norm.Statement, bytes]:
+    values, gens = np.arange(300, dtype=np.int16) % 50, generators(COLUMNS)
+    blindings = from_int([7, 8])
+    lanes = commit_lanes(values, blindings, LAYOUT, gens)
+    statement = norm.Statement.of(CONTEXT, bytes(20), bytes(32), LAYOUT, lanes)
+    return statement, norm.prove(statement, norm.Witness(values, blindings), gens)
 
 
 @fuzz_target("crypto")

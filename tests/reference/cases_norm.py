@@ -20,9 +20,10 @@ Committed = tuple[Statement, list[list[int]], list[int]]
 
 
 def norm_proof_bytes() -> Iterator[Case]:
-    """Same masks, same bytes."""
-    for name, dimension, slack in (("one_row", 256, 0), ("rows_3", 700, 12345), ("one_value", 1, 3)):
-        statement, x, blindings = _committed(name, dimension, slack)
+    """Same masks, same bytes; what zk-nodes bring as noise has more than 16 bits."""
+    cases = [("one_row", 256, 0), ("rows_3", 700, 12345), ("one_value", 1, 3), ("noise", 300, 7)]
+    for name, dimension, slack in cases:
+        statement, x, blindings = _committed(name, dimension, slack, bits=23 if name == "noise" else 12)
         key, squares = secret(f"norm masks {name}"), norm_proof.four_squares(slack, _coins())
         proof = norm_proof.prove_with_masks(statement, x, blindings, key, squares)
         assert norm_proof.verify(statement, proof)
@@ -133,14 +134,14 @@ def _statement(given: dict[str, Any]) -> Statement:
     )
 
 
-def _committed(name: str, dimension: int, slack: int) -> Committed:
-    x = _values(name, dimension)
+def _committed(name: str, dimension: int, slack: int, bits: int = 12) -> Committed:
+    x = _values(name, dimension, bits)
     statement, blindings = _commit(name, x, dimension, _squared_norm(x) + slack)
     return statement, x, blindings
 
 
-def _values(name: str, dimension: int) -> list[list[int]]:
-    values = [int(word) % 4096 - 2048 for word in words(f"norm {name}", dimension)]
+def _values(name: str, dimension: int, bits: int = 12) -> list[list[int]]:
+    values = [int(word) % (1 << bits) - (1 << (bits - 1)) for word in words(f"norm {name}", dimension)]
     values += [0] * (-dimension % N)
     return [values[i : i + N] for i in range(0, len(values), N)]
 

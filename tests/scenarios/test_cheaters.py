@@ -1,5 +1,6 @@
 """Each way to cheat in a round, written out, refused and named; the honest rest is not disturbed."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.scenarios.round_parties import CONTENT_ID, MemoryJournal, Parties, decode, deliver, updates
+from tests.scenarios.round_parties import CONTENT_ID, LAYOUT, MemoryJournal, Parties, decode, deliver, updates
 from zkpfl.crypto.merkle import hash_blob, merkle_root, share_root
 from zkpfl.crypto.proofs import aggregation
 from zkpfl.crypto.scalars import ORDER, from_int
@@ -19,6 +20,7 @@ from zkpfl.errors import (
     BadSignature,
     Equivocation,
     InvalidParameter,
+    InvalidUpdate,
     NotAuthorized,
     NotDelivered,
     ProtocolFault,
@@ -85,6 +87,37 @@ def test_inconsistent_share_is_named_and_the_others_are_accepted(parties: Partie
     (fault,) = verdict.faults
     assert isinstance(fault, BadShare)
     assert (fault.party, fault.field) == ("trainer 0", "row 0")
+
+
+@pytest.mark.parametrize("kind", ["flipped", "of another trainer", "of another update"])
+def test_a_submission_that_does_not_prove_its_norm_is_named(
+    parties: Parties, plan: RoundPlan, kind: str
+) -> None:
+    sent = [parties.submit(plan, trainer, values) for trainer, values in enumerate(updates(4))]
+    good, start = sent[1].commitments, plan.points_bytes
+    proof = {
+        "flipped": good[start:-1] + bytes([good[-1] ^ 1]),
+        "of another trainer": sent[0].commitments[start:],
+        "of another update": parties.submit(plan, 1, updates(1)[0]).commitments[start:],
+    }[kind]
+    sent[1] = replace(sent[1], commitments=good[:start] + proof)
+    node = parties.node_round(plan, MATRIX_NODE)
+    for submission in sent:
+        deliver(submission, [node])
+    verdict = node.report({trainer: one.commitment_root for trainer, one in enumerate(sent)})
+    assert verdict.accepted == 0b1101
+    (fault,) = verdict.faults
+    assert (type(fault), fault.party, fault.field) == (BadProof, "trainer 1", "norm_proof")
+
+
+def test_an_update_above_the_bound_cannot_be_submitted(parties: Parties) -> None:
+    values = updates(1)[0]
+    squared_norm = int(values.astype(np.int64) @ values)
+    bound = math.isqrt(squared_norm)
+    assert bound**2 < squared_norm
+    with pytest.raises(InvalidUpdate, match="above the bound"):
+        parties.submit(parties.plan(layout=replace(LAYOUT, norm_bound=bound)), 0, values)
+    parties.submit(parties.plan(layout=replace(LAYOUT, norm_bound=bound + 1)), 0, values)
 
 
 def test_share_that_never_arrived_is_named(parties: Parties, plan: RoundPlan) -> None:
@@ -154,7 +187,8 @@ def point_outside_subgroup(p: Parties, plan: RoundPlan, s: PreparedSubmission) -
     """The trainer signs the Merkle root over the bytes as they are: only the subgroup check refuses them."""
     # x = 4 is on the curve and not in the subgroup of prime order
     commitments = (b"\x80" + bytes(46) + b"\x04") + s.commitments[48:]
-    message, root = s.shares[MATRIX_NODE - 1].signed.message, merkle_root(commitments, 48)
+    message = s.shares[MATRIX_NODE - 1].signed.message
+    root = merkle_root(commitments[: plan.points_bytes], 48)
     signed = replace(message, commitment_root=root).sign(MessageKind.SHARE, p.trainers[0])
     return SealedShare(signed, s.shares[MATRIX_NODE - 1].blob), commitments
 

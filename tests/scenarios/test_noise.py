@@ -16,7 +16,7 @@ from tests.scenarios.round_parties import (
     updates,
 )
 from zkpfl.crypto.discrete_gaussian import sample_discrete_gaussian
-from zkpfl.errors import BadShare, InvalidParameter, NotAuthorized
+from zkpfl.errors import BadShare, InvalidParameter, InvalidUpdate, NotAuthorized
 from zkpfl.params import FIRST_NOISE, Layout
 from zkpfl.protocol.member import MemberRound
 from zkpfl.protocol.plan import RoundPlan, bitmap_of
@@ -98,10 +98,18 @@ def test_a_bad_share_of_noise_names_the_zk_node() -> None:
 
 def test_zk_nodes_submit_nothing_in_a_round_without_their_noise() -> None:
     parties = Parties.make(trainers=2)
-    plan = parties.plan()
-    submission = prepare_submission(plan, parties.nodes[0], updates(1)[0])
+    with pytest.raises(NotAuthorized, match="has no part in this round"):
+        prepare_submission(parties.plan(), parties.nodes[0], updates(1)[0])
+    noisy = parties.plan(layout=NOISY, noise_quorum=2)
     with pytest.raises(NotAuthorized, match="has not joined the job"):
-        deliver(submission, parties.node_rounds(plan))
+        deliver(bring(parties, noisy, 1), parties.node_rounds(parties.plan()))
+
+
+def test_noise_above_its_bound_cannot_be_submitted() -> None:
+    parties = Parties.make(trainers=2)
+    plan = parties.plan(layout=replace(NOISY, noise_bound=1_000_000), noise_quorum=2)
+    with pytest.raises(InvalidUpdate, match="above the bound"):
+        bring(parties, plan, 1)
 
 
 def test_who_accepted_noise_comes_from_is_bound_by_the_record_of_a_release() -> None:

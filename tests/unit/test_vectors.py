@@ -275,7 +275,9 @@ def norm_statement(given: Given) -> norm.Statement:
 
 
 def norm_proof(given: Given) -> Given:
-    values = np.array(given["values"], dtype=np.int16)
+    values = np.array(given["values"], dtype=np.int64)
+    if np.all(np.abs(values) < 1 << 15):  # an update, else noise
+        values = values.astype(np.int16)
     witness = norm.Witness(values, scalars(given["blindings"]))
     gens, key = generators(given["columns"]), unhex(given["key"])
     proof = norm.prove_with_masks(norm_statement(given), witness, gens, key, given["squares"])

@@ -15,28 +15,39 @@ from zkpfl.protocol.manifests import AggregateManifest
 from zkpfl.protocol.plan import RoundPlan, members_of
 
 
-def require_commitments(plan: RoundPlan, data: bytes, root: bytes, *, party: str) -> None:
-    """Raise `NotDelivered` unless the bytes have the length of a submission's points and yield the root."""
-    if len(data) != POINT_BYTES * plan.submission_points:
-        raise NotDelivered(
-            f"expected {plan.submission_points} points, got {len(data)} bytes",
-            party=party,
-            field="commitments",
-        )
-    if merkle_root(data, POINT_BYTES) != root:
-        raise NotDelivered("points do not yield the commitment root", party=party, field="commitments")
-
-
 def decode_commitments(plan: RoundPlan, data: bytes, root: bytes, *, party: str) -> G1Array:
-    """Decode a submission's points and compare them with the committed root.
+    """Decode the points of a submission's commitments and compare them with the committed root.
+
+    The norm proof after them is left as it is: see `norm_proof_of`.
 
     Raises
     ------
     NotDelivered
-        The bytes are not the right number of valid points, or do not yield the root.
+        The bytes have another length, are not valid points, or do not yield the root.
     """
+    if len(data) != plan.commitments_bytes:
+        raise NotDelivered(
+            f"expected {plan.submission_points} points and a norm proof, {plan.commitments_bytes} bytes, "
+            f"got {len(data)}",
+            party=party,
+            field="commitments",
+        )
+    return decode_points(plan, data[: plan.points_bytes], root, party=party)
+
+
+def norm_proof_of(plan: RoundPlan, commitments: bytes) -> bytes:
+    """The norm proof in a submission's commitments, as it is."""
+    return commitments[plan.points_bytes :]
+
+
+def decode_points(plan: RoundPlan, data: bytes, root: bytes, *, party: str) -> G1Array:
+    """Decode as many points as a submission or an aggregate has, under a root; raises `NotDelivered`."""
+    if len(data) != plan.points_bytes:
+        text = f"expected {plan.submission_points} points, got {len(data)} bytes"
+        raise NotDelivered(text, party=party, field="commitments")
     # The root is over the bytes: decoding accepts one encoding of a point only.
-    require_commitments(plan, data, root, party=party)
+    if merkle_root(data, POINT_BYTES) != root:
+        raise NotDelivered("points do not yield the commitment root", party=party, field="commitments")
     try:
         return G1Array.decode(data)
     except InvalidEncoding as error:

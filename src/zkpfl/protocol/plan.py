@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from zkpfl.crypto.generators import Generators, generators
 from zkpfl.crypto.merkle import keccak256
+from zkpfl.crypto.points import POINT_BYTES
+from zkpfl.crypto.proofs import norm
 from zkpfl.crypto.transcript import Context
 from zkpfl.errors import InvalidParameter, NotAuthorized
 from zkpfl.params import FIRST_NOISE, Committee, Layout
@@ -50,6 +52,8 @@ class RoundPlan:
         X25519 public key to which aggregate shares are sealed, 32 bytes.
     noise_quorum
         Of how many zk-nodes the sum must have noise, 0 in a round without noise of theirs.
+    checkpoint
+        Hash of the last scored model, from which the round starts, 32 bytes; zero bytes before the first.
     """
 
     context: Context
@@ -60,6 +64,7 @@ class RoundPlan:
     quorum: int
     member_key: bytes
     noise_quorum: int = 0
+    checkpoint: bytes = bytes(32)
 
     def __post_init__(self) -> None:
         if len(self.nodes) != self.committee.size:
@@ -91,9 +96,13 @@ class RoundPlan:
             return self.nodes[submitter - FIRST_NOISE].address
         raise InvalidParameter(f"nobody in this round has the place {submitter}", field="accepted")
 
+    def is_noise(self, submitter: int) -> bool:
+        """Whether this place is that of a zk-node's noise."""
+        return bool(self._noise >> submitter & 1)
+
     def party(self, submitter: int) -> str:
         """What errors and reports call whoever has this place in sets of trainers."""
-        if self._noise >> submitter & 1:
+        if self.is_noise(submitter):
             return f"noise of zk-node {submitter - FIRST_NOISE + 1}"
         return f"trainer {submitter}"
 
@@ -122,6 +131,16 @@ class RoundPlan:
     def submission_points(self) -> int:
         """R + (t−1)·P: how many commitments a submission has."""
         return self.layout.lane_rows + (self.committee.threshold - 1) * self.layout.packed_rows
+
+    @property
+    def points_bytes(self) -> int:
+        """Size of a submission's compressed points."""
+        return POINT_BYTES * self.submission_points
+
+    @property
+    def commitments_bytes(self) -> int:
+        """Size of a submission's commitments: compressed points, then the norm proof."""
+        return self.points_bytes + norm.proof_bytes(self.layout.lane_rows, self.layout.columns)
 
     @property
     def matrix_bytes(self) -> int:

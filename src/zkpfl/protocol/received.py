@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from zkpfl.crypto.merkle import hash_blob, share_root
-from zkpfl.crypto.points import POINT_BYTES, G1Array, combine_arrays
+from zkpfl.crypto.points import G1Array, combine_arrays
 from zkpfl.crypto.scalars import Scalars, add_into, from_int, linear_combination
 from zkpfl.crypto.sealing import EncryptionKey, open_from
 from zkpfl.crypto.sharing import CombinedShare, ShareCheck, check_rows, combine_share, share_commitments
@@ -25,8 +25,9 @@ from zkpfl.errors import (
     ProtocolFault,
     StorageError,
 )
-from zkpfl.protocol.aggregate import decode_commitments
+from zkpfl.protocol.aggregate import decode_commitments, norm_proof_of
 from zkpfl.protocol.messages import ShareMessage, SignedMessage
+from zkpfl.protocol.norm_proofs import NormProofs
 from zkpfl.protocol.plan import RoundPlan
 from zkpfl.protocol.running_sum import RunningSum
 from zkpfl.protocol.shares import decode_share
@@ -63,6 +64,7 @@ class OpenedShare:
 
     stored: StoredShare
     points: G1Array
+    norm_proof: bytes
     rows: Scalars = field(repr=False)
     combined: CombinedShare = field(repr=False)
 
@@ -91,6 +93,7 @@ class ReceivedShares:
         self._archive = archive
         self._held: dict[int, StoredShare] = {}
         self._check = ShareCheck(plan.generators)
+        self._norms = NormProofs(plan)
         self._rows = RunningSum(self._read_rows, _add_rows, _subtract_rows)
         self._points = RunningSum(self._read_points, _add_points, _subtract_points)
 
@@ -124,12 +127,12 @@ class ReceivedShares:
         combined = combine_share(rows, points, plan.layout, plan.committee, self._node)
         archive = self._archive
         stored = StoredShare(signed, archive.put(commitments), archive.put(blob), len(blob))
-        return OpenedShare(stored, points, rows, combined)
+        return OpenedShare(stored, points, norm_proof_of(plan, commitments), rows, combined)
 
     def take(self, trainer: int, share: OpenedShare) -> None:
         """Add up a share, whose rows become part of the sum, in place of an earlier one of this trainer.
 
-        Whether the rows fit the commitments comes out in `faulty`.
+        Whether the rows fit the commitments comes out in `faulty`, whether the norm is proved in `unproved`.
 
         Raises
         ------
@@ -142,12 +145,27 @@ class ReceivedShares:
             self._points.exclude(trainer, points)
         self._held[trainer] = share.stored
         self._check.add(trainer, share.combined)
+        self._norms.add(trainer, share.stored.signed.message.commitment_root, share.points, share.norm_proof)
         self._points.include(trainer, share.points)
         self._rows.include(trainer, share.rows)
 
     def faulty(self) -> frozenset[int]:
         """Trainers whose rows fail their commitments."""
         return self._check.faulty()
+
+    def verify_norms(self) -> None:
+        """Verify the norm proofs that have arrived, many at once; other threads may take shares meanwhile."""
+        self._norms.verify()
+
+    def unproved(self) -> frozenset[int]:
+        """Trainers whose submission does not prove its norm."""
+        self.verify_norms()
+        roots = self.commitment_roots.items()
+        return frozenset(trainer for trainer, root in roots if not self._norms.is_proved(trainer, root))
+
+    def holds_commitments(self, trainer: int, commitments: bytes) -> bool:
+        """Whether the commitments of a share that is here are these very bytes."""
+        return bool(self._archive.put(commitments) == self._held[trainer].commitments)
 
     def bad_share(self, trainer: int) -> BadShare:
         """The fault of a trainer in `faulty`, with the first row that fails, if it can still be read."""
@@ -185,7 +203,7 @@ class ReceivedShares:
             return received_rows(self._plan, message, blob, self._encryption, self._plan.party(trainer))
 
     def _read_points(self, trainer: int) -> G1Array:
-        held, size = self._held[trainer], POINT_BYTES * self._plan.submission_points
+        held, size = self._held[trainer], self._plan.commitments_bytes
         with self._own_fault(trainer):
             data = self._archive.get(held.commitments, max_size_bytes=size)
             root = held.signed.message.commitment_root

@@ -9,18 +9,21 @@ import os
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from zkpfl.crypto.commitments import commit_lanes, commit_rows, packed_blindings
 from zkpfl.crypto.encoding import pack
 from zkpfl.crypto.merkle import commitment_root, hash_blob, share_root
 from zkpfl.crypto.points import G1Array
+from zkpfl.crypto.proofs import norm
+from zkpfl.crypto.proofs.norm_table import Integers
 from zkpfl.crypto.scalars import Scalars, random_scalars
 from zkpfl.crypto.sealing import seal_to
 from zkpfl.crypto.sharing import expand_seed, split
 from zkpfl.crypto.signatures import AccountKey
+from zkpfl.errors import NotAuthorized
 from zkpfl.protocol.manifests import ShareEntry, SubmissionManifest
 from zkpfl.protocol.messages import MessageKind, ShareMessage, SignedMessage
+from zkpfl.protocol.norm_proofs import norm_statement
 from zkpfl.protocol.plan import RoundPlan
 from zkpfl.protocol.shares import SEED_BYTES, encode_matrix, encode_seed
 
@@ -40,7 +43,7 @@ class PreparedSubmission:
     Parameters
     ----------
     commitments
-        Compressed points, 48 bytes each.
+        Compressed points, 48 bytes each, then the proof that the norm of what they hold is within its bound.
     commitment_root
         Their Merkle root, 32 bytes.
     shares
@@ -90,10 +93,10 @@ class SeededShares:
 def prepare_submission(
     plan: RoundPlan,
     account: AccountKey,
-    values: NDArray[np.int16] | NDArray[np.int64],
+    values: Integers,
     seeded: SeededShares | None = None,
 ) -> PreparedSubmission:
-    """Commit to ``values`` and share them among the committee.
+    """Commit to ``values``, share them among the committee and prove that their norm is within its bound.
 
     Parameters
     ----------
@@ -109,7 +112,14 @@ def prepare_submission(
     Returns
     -------
     PreparedSubmission
-        Commitments and sealed, signed shares.
+        Commitments with their proof, and sealed, signed shares.
+
+    Raises
+    ------
+    InvalidUpdate
+        The norm of ``values`` is above the bound.
+    NotAuthorized
+        The account has no part in the round.
     """
     layout = plan.layout
     blindings = random_scalars((layout.lane_rows,))
@@ -127,7 +137,19 @@ def prepare_submission(
         rows = seeded_rows[node - 1] if is_seeded else matrices[node]
         plaintext = encode_seed(seeds[node - 1]) if is_seeded else encode_matrix(rows)
         shares.append(_seal_share(plan, account, node, root, rows, plaintext))
-    return PreparedSubmission(points.encode(), root, tuple(shares))
+    proof = _norm_proof(plan, account, values, blindings, points)
+    return PreparedSubmission(points.encode() + proof, root, tuple(shares))
+
+
+def _norm_proof(
+    plan: RoundPlan, account: AccountKey, values: Integers, blindings: Scalars, points: G1Array
+) -> bytes:
+    submitter = plan.submitter(account.address)
+    if submitter is None:
+        party = f"account 0x{account.address.hex()}"
+        raise NotAuthorized("has no part in this round", party=party, field="trainer", hint="join the job")
+    statement = norm_statement(plan, submitter, points)
+    return norm.prove(statement, norm.Witness(values, blindings), plan.generators)
 
 
 def _seal_share(

@@ -11,8 +11,8 @@ from zkpfl.crypto.scalars import Scalars
 from zkpfl.crypto.sealing import EncryptionKey, seal_to
 from zkpfl.crypto.signatures import AccountKey
 from zkpfl.crypto.transcript import Context
-from zkpfl.errors import NotAuthorized, NotDelivered, ProtocolFault, WrongContext
-from zkpfl.protocol.aggregate import PublicAggregate, require_commitments, require_roots
+from zkpfl.errors import BadProof, NotAuthorized, NotDelivered, ProtocolFault, WrongContext
+from zkpfl.protocol.aggregate import PublicAggregate, require_roots
 from zkpfl.protocol.manifests import AggregateManifest
 from zkpfl.protocol.messages import MessageKind, ShareMessage, SignedMessage
 from zkpfl.protocol.plan import RoundPlan, bitmap_of
@@ -37,7 +37,7 @@ class Verdict:
     Parameters
     ----------
     accepted
-        Bitmap of trainers whose share verified.
+        Bitmap of trainers whose share and norm proof verified.
     faults
         One error for each other submitter, naming it.
     """
@@ -160,7 +160,7 @@ class NodeRound:
         signed
             The trainer's signed share message.
         commitments
-            Compressed points of the submission.
+            Compressed points of the submission, and its norm proof.
         blob
             The sealed share.
 
@@ -215,10 +215,16 @@ class NodeRound:
         message = self._received.message(trainer)
         if message is None or message != signed.message or hash_blob(blob) != message.blob_hash:
             raise NotDelivered("storage has another share than was streamed", party=party, field="manifest")
-        require_commitments(self.plan, commitments, message.commitment_root, party=party)
+        if not self._received.holds_commitments(trainer, commitments):
+            text = "storage has other commitments than were streamed"
+            raise NotDelivered(text, party=party, field="commitments")
+
+    def verify_norms(self) -> None:
+        """Verify the norm proofs that have arrived, many at once. Other calls may run meanwhile."""
+        self._received.verify_norms()
 
     def report(self, submissions: dict[int, bytes]) -> Verdict:
-        """Check every received share against the commitments, all at once; later shares are refused.
+        """Check every received share and norm proof against the commitments; later shares are refused.
 
         Parameters
         ----------
@@ -237,7 +243,12 @@ class NodeRound:
             for trainer in sorted(submissions.keys() - held)
         ]
         faults += [self._received.bad_share(trainer) for trainer in sorted(held & bad)]
-        accepted = bitmap_of(held - bad)
+        unproved = self._received.unproved()
+        faults += [
+            BadProof("does not prove its norm", party=self.plan.party(trainer), field="norm_proof")
+            for trainer in sorted(held & unproved - bad)
+        ]
+        accepted = bitmap_of(held - bad - unproved)
         self._verdict = Verdict(accepted, tuple(faults))
         return self._verdict
 

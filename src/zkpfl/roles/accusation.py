@@ -13,7 +13,7 @@ from zkpfl.errors import InvalidParameter, NotDelivered
 from zkpfl.ledger.client import LedgerClient
 from zkpfl.ledger.judge import Case, Judge
 from zkpfl.ledger.records import Round
-from zkpfl.protocol.aggregate import decode_commitments
+from zkpfl.protocol.aggregate import decode_commitments, decode_points
 from zkpfl.protocol.evidence import openings, row_leaves, row_pieces
 from zkpfl.protocol.member import opened_share
 from zkpfl.protocol.plan import RoundPlan, members_of
@@ -108,7 +108,7 @@ class Accuser:
         root = round_.aggregate_root
         if root is None:
             raise InvalidParameter("is not attested", field="round")
-        claimed = decode_commitments(plan, attested, root, party="committee")
+        claimed = decode_points(plan, attested, root, party="committee")
         public = self._reader.public_aggregate(plan, round_.accepted)
         total = public.sums
         if public.root == root:

@@ -20,8 +20,14 @@ from zkpfl.ledger.events import (
 )
 from zkpfl.ledger.records import Job, Round
 from zkpfl.ledger.rules import posts_hash
-from zkpfl.protocol.aggregate import PublicAggregate, decode_commitments, require_roots
+from zkpfl.protocol.aggregate import (
+    PublicAggregate,
+    decode_commitments,
+    norm_proof_of,
+    require_roots,
+)
 from zkpfl.protocol.manifests import SubmissionManifest
+from zkpfl.protocol.norm_proofs import NormProofs
 from zkpfl.protocol.plan import RoundPlan, bitmap_of, members_of
 from zkpfl.roles.audit_keys import NodeKeys
 from zkpfl.roles.audit_report import Findings
@@ -66,11 +72,13 @@ class RoundAudit:
         self._roots: dict[int, bytes] = {}
         self.place = f"job {job.id}, round {round_.number}"
         self.plan: RoundPlan = reader.plan(job, round_)
+        self._norms = NormProofs(self.plan)
         self.public: PublicAggregate | None = None
 
     def run(self) -> None:
         """Make all checks that need no key; then ``public`` is the sum of the commitments, if any."""
         self._check_submissions()
+        self._check_norms()
         self._check_reports()
         attested = self._only(Attested)
         if self._round.accepted:
@@ -110,6 +118,7 @@ class RoundAudit:
         data = self._reader.commitments(self.plan, trainer, manifest)
         root, party = event.commitment_root, self.plan.party(trainer)
         points = decode_commitments(self.plan, data, root, party=party)
+        self._norms.add(trainer, root, points, norm_proof_of(self.plan, data))
         self._points[trainer], self._roots[trainer] = points, root
         for node in range(1, self.plan.committee.size + 1):
             if self._round.quorum >> (node - 1) & 1:
@@ -119,6 +128,14 @@ class RoundAudit:
             place = f"{self.place}, {self.plan.party(trainer)}, share for zk-node {node}"
             with self._findings.remark("share", place):
                 self._check_share(manifest, event, trainer, node)
+
+    def _check_norms(self) -> None:
+        """Whoever was accepted has proved its norm (§7)."""
+        self._norms.verify()
+        for trainer in members_of(self._round.accepted):
+            place = f"{self.place}, {self.plan.party(trainer)}"
+            proved = trainer in self._roots and self._norms.is_proved(trainer, self._roots[trainer])
+            self._findings.require("norm_proof", place, proved, "was accepted without proof of its norm")
 
     def _check_share(self, manifest: SubmissionManifest, event: Submitted, trainer: int, node: int) -> None:
         party = self.plan.party(trainer)

@@ -113,7 +113,16 @@ class JobReader:
             quorum=job.terms.quorum,
             member_key=job.terms.member_key,
             noise_quorum=job.terms.noise_quorum,
+            checkpoint=self._checkpoint_before(round_.number),
         )
+
+    def _checkpoint_before(self, number: int) -> bytes:
+        """Hash of the last scored model before a round; zero bytes before the first."""
+        for earlier in range(number - 1, 0, -1):
+            checkpoint = self.round(earlier).checkpoint
+            if checkpoint is not None:
+                return checkpoint
+        return bytes(32)
 
     def require_servable(self, job: Job) -> None:
         """Raise unless one can take part in every round of the job: look before joining binds a stake.
@@ -207,8 +216,8 @@ class JobReader:
     def commitments(
         self, plan: RoundPlan, trainer: int, manifest: SubmissionManifest, timeout_s: float | None = None
     ) -> bytes:
-        """The compressed points of a submission, not yet decoded; `NotDelivered` if storage lacks them."""
-        limit, party = 48 * plan.submission_points, plan.party(trainer)
+        """Points and norm proof of a submission, not yet decoded; `NotDelivered` if storage lacks them."""
+        limit, party = plan.commitments_bytes, plan.party(trainer)
         return self._delivered(manifest.commitments, limit, party, "commitments", timeout_s)
 
     def share(

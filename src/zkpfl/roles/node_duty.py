@@ -126,7 +126,7 @@ class NodeDuty:
             state = self._round_state(self._reader.job())
             state.admit(signed)
         plan = state.plan
-        return UploadLimits(48 * plan.submission_points, plan.matrix_bytes + SEALING_OVERHEAD_BYTES)
+        return UploadLimits(plan.commitments_bytes, plan.matrix_bytes + SEALING_OVERHEAD_BYTES)
 
     def receive_share(self, signed: SignedMessage, commitments: bytes, blob: bytes) -> SignedMessage:
         """Take a share; see `NodeRound.receive_share`. The job goes on while it is decoded and stored."""
@@ -158,6 +158,9 @@ class NodeDuty:
             return done
         if job.status is JobStatus.RUNNING:
             self._noise.step(job)
+            with self._lock:
+                state = self._round_state(job)
+            state.verify_norms()  # of those who have submitted already, while others train
             with self._lock:
                 self._step_round(job)
             self._open_slice(job)

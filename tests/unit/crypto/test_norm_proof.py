@@ -34,6 +34,7 @@ from zkpfl.crypto.proofs.norm import (
 )
 from zkpfl.crypto.proofs.norm_masks import Masks
 from zkpfl.crypto.proofs.norm_shape import TESTS, Shape
+from zkpfl.crypto.proofs.norm_table import Integers
 from zkpfl.crypto.proofs.norm_verifier import NormProof
 from zkpfl.crypto.proofs.squares import four_squares_vartime
 from zkpfl.crypto.scalars import ORDER, encode_scalars, from_int, random_scalars, to_int
@@ -71,7 +72,7 @@ class Case:
         return prove_with_masks(self.statement, self.witness, GENS, key, squares)
 
 
-def case(values: NDArray[np.int16], slack: int = 12345, columns: int = N) -> Case:
+def case(values: Integers, slack: int = 12345, columns: int = N) -> Case:
     layout = Layout(len(values), 1 << 20, value_bits=16, columns=columns)
     blindings = random_scalars((layout.lane_rows,))
     points = commit_lanes(values, blindings, layout, generators(columns))
@@ -112,6 +113,31 @@ def test_updates_within_the_bound_verify(dimension: int, value: int | None, slac
     proof = made.prove()
     assert len(proof) == proof_bytes(len(made.statement.commitments), columns)
     assert verify(made.statement, proof, generators(columns))
+
+
+@COSTLY
+@given(st.integers(1, 2000), st.integers(1, 1 << 27), st.sampled_from([0, 3, 1 << 40]), st.sampled_from("us"))
+def test_noise_of_more_than_16_bits_verifies(dimension: int, most: int, slack: int, kind: str) -> None:
+    values = np.random.default_rng(dimension).integers(-most, most + 1, dimension)
+    if kind == "s":  # signs alone: all as large as may be
+        values = np.where(values < 0, -most, most)
+    values = (values / max(1.0, float(np.linalg.norm(values)) / 2**30)).astype(np.int64)  # B² < 2^62
+    made = case(values, slack)
+    assert made.witness.squared_norm() == sum(value**2 for value in values.tolist())
+    assert verify(made.statement, made.prove(), GENS)
+
+
+def test_both_types_of_values_give_the_same_bytes() -> None:
+    wide = Case(HONEST.statement, Witness(HONEST.witness.values.astype(np.int64), HONEST.witness.blindings))
+    assert wide.prove_with(b"k" * 32) == HONEST.prove_with(b"k" * 32)
+
+
+@pytest.mark.parametrize("value", [1 << 29, -(1 << 29) - (1 << 15)])
+def test_more_than_30_bits_are_refused(value: int) -> None:
+    values = np.zeros(300, dtype=np.int64)
+    values[7] = value
+    with pytest.raises(InvalidUpdate, match="30 bits"):
+        Witness(values, random_scalars((2,))).squared_norm()
 
 
 def test_the_largest_bound_verifies() -> None:

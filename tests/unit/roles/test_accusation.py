@@ -62,7 +62,7 @@ class Cheaters(SmallJob):
         rows = changed(decode_matrix(self.round_plan, plaintext))
         blob = seal_to(identity.encryption.public, encode_matrix(rows), context=context)
         points = self.store.get(ContentId.parse(manifest.commitments), max_size_bytes=1 << 30)
-        root = commitment_root(G1Array.decode(points))
+        root = commitment_root(G1Array.decode(points[: self.round_plan.points_bytes]))
         message = ShareMessage(
             self.round_plan.context, party.address, BAD, root, share_root(rows), hash_blob(blob)
         )

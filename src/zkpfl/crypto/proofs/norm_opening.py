@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from zkpfl import _core
 from zkpfl.crypto.generators import Generators
@@ -14,6 +13,7 @@ from zkpfl.crypto.proofs import folding
 from zkpfl.crypto.proofs.norm_masks import Masks
 from zkpfl.crypto.proofs.norm_shape import Shape, functional
 from zkpfl.crypto.proofs.norm_sumcheck import Combination
+from zkpfl.crypto.proofs.norm_table import Table
 from zkpfl.crypto.proofs.squares import SQUARES
 from zkpfl.crypto.scalars import ORDER, Scalars, from_int, inner_product, linear_combination, to_int
 from zkpfl.crypto.transcript import Label, Transcript
@@ -36,9 +36,7 @@ class Rows:
         Its blinding, and what hides the opening.
     """
 
-    def __init__(
-        self, shape: Shape, x: NDArray[np.int16], blindings: Scalars, mask: Scalars, masks: Masks
-    ) -> None:
+    def __init__(self, shape: Shape, x: Table, blindings: Scalars, mask: Scalars, masks: Masks) -> None:
         self.shape = shape
         self.mask = mask
         self.masks = masks
@@ -48,7 +46,7 @@ class Rows:
     def folded(self, rho: Sequence[int]) -> tuple[Scalars, int]:
         """``u = Σ_row eq(ρ_rows, row)·x_row`` and its blinding."""
         weights = row_weights(self.shape, rho)
-        return _core.fold_rows(self._x, weights), inner_product(weights, self._blindings)
+        return self._x.folded(weights), inner_product(weights, self._blindings)
 
 
 def row_weights(shape: Shape, rho: Sequence[int]) -> Scalars:

@@ -48,7 +48,7 @@ def attempt(
     mask_commitment = commit_rows(np.vstack((row, masks.blinding))[None], gens).encode()
     transcript.absorb(Label.MASK_ROW, mask_commitment)
     seed = transcript.challenge_block(Label.ROW_SEED)
-    x = witness.padded(shape.size)
+    x = witness.table(shape.size)
     sums = RowSums.of(seed, x, 1 << (shape.variables - 1))
     masked = _masked_sums(seed, shape, sums, q, masks)
     if masked is None:

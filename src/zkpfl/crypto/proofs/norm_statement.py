@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from zkpfl.crypto.generators import MAX_COLUMNS, Generators
 from zkpfl.crypto.points import G1Array
 from zkpfl.crypto.proofs.norm_shape import Shape
+from zkpfl.crypto.proofs.norm_table import Integers, Table
 from zkpfl.crypto.scalars import Scalars, check_scalars
 from zkpfl.crypto.transcript import Context, Label, Transcript
 from zkpfl.errors import InvalidParameter, InvalidUpdate
@@ -107,21 +107,21 @@ class Witness:
     Parameters
     ----------
     values
-        x, int16, shape (d,). Secret.
+        x, int16 or (noise) int64 of at most 30 bits, shape (d,). Secret.
     blindings
         ρ of the lane commitments, shape (rows, 4). Secret.
     """
 
-    values: NDArray[np.int16] = field(repr=False)
+    values: Integers = field(repr=False)
     blindings: Scalars = field(repr=False)
 
     def check(self, statement: Statement) -> None:
         """Raise InvalidParameter if shapes do not fit, InvalidUpdate if the norm is above the bound."""
         wanted = (statement.dimension,)
         _require(
-            self.values.dtype == np.int16 and self.values.shape == wanted,
+            self.values.dtype in (np.int16, np.int64) and self.values.shape == wanted,
             "values",
-            f"must be int16 of shape {wanted}, got {self.values.dtype} of shape {self.values.shape}",
+            f"must be int16 or int64 of shape {wanted}, got {self.values.dtype} of shape {self.values.shape}",
         )
         check_scalars(self.blindings, (len(statement.commitments),), field="blindings")
         if self.squared_norm() > statement.bound_squared:
@@ -131,17 +131,11 @@ class Witness:
 
     def squared_norm(self) -> int:
         """``‖x‖²``, exact."""
-        step = 1 << 16
-        pieces = (self.values[i : i + step].astype(np.int64) for i in range(0, len(self.values), step))
-        return sum(int(piece @ piece) for piece in pieces)
+        return self.table(len(self.values)).squared_norm()
 
-    def padded(self, size: int) -> NDArray[np.int16]:
-        """Values of whole rows."""
-        if len(self.values) == size:
-            return np.ascontiguousarray(self.values)
-        out = np.zeros(size, dtype=np.int16)
-        out[: len(self.values)] = self.values
-        return out
+    def table(self, size: int) -> Table:
+        """Values of whole rows, as the kernels read them."""
+        return Table.of(self.values, size)
 
 
 def _require(condition: bool, name: str, message: str) -> None:

@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Self
 
-import numpy as np
-from numpy.typing import NDArray
-
 from zkpfl import _core
 from zkpfl.crypto.proofs.norm_shape import MaskRow, Polynomial, Shape, evaluate
+from zkpfl.crypto.proofs.norm_table import Table
 from zkpfl.crypto.scalars import ORDER, Scalars, encode_scalars, from_int, to_int
 from zkpfl.crypto.transcript import Label, Transcript
 
@@ -34,13 +32,13 @@ class RowSums:
     squares: tuple[int, int] = field(repr=False)
 
     @classmethod
-    def of(cls, seed: bytes, x: NDArray[np.int16], half: int) -> Self:
+    def of(cls, seed: bytes, x: Table, half: int) -> Self:
         """Compute them in two passes over x; memory access does not depend on it."""
-        low, low_squares = _core.binary_row_sums(seed, 0, x[:half])
+        low, low_squares = x.row_sums(seed, 0, half)
         if len(x) == half:
-            return cls(low.tolist(), [0] * len(low), (low_squares, low_squares))
-        high, high_squares = _core.binary_row_sums(seed, half, x[half:])
-        return cls(low.tolist(), high.tolist(), (low_squares, low_squares + high_squares))
+            return cls(low, [0] * len(low), (low_squares, low_squares))
+        high, high_squares = x.row_sums(seed, half, len(x))
+        return cls(low, high, (low_squares, low_squares + high_squares))
 
     @property
     def rows(self) -> list[int]:
@@ -99,13 +97,12 @@ class Prover:
         self._q = list(mask.q)
         self._scale = combination.tau * pow(2, 2 - shape.variables, ORDER) % ORDER
 
-    def run(self, x: NDArray[np.int16], sums: RowSums) -> tuple[int, int]:
+    def run(self, x: Table, sums: RowSums) -> tuple[int, int]:
         """Send s_1 … s_n and return X' and Q'."""
         weigh, half = self._combination.weigh, 1 << (self._shape.variables - 1)
         claim = weigh(sums.rows, sums.squares[1])
         constant = weigh(sums.low, sums.squares[0])
-        rows, squares = _core.binary_row_differences(self._combination.seed, x, half)
-        quadratic = weigh(rows.tolist(), squares)
+        quadratic = weigh(*x.row_differences(self._combination.seed, half))
         claim = self._round(claim, constant, quadratic)
         tables = self._bind_first(x, half)
         constant, quadratic = to_int(_core.sumcheck_round(*tables))
@@ -117,10 +114,10 @@ class Prover:
             constant, quadratic = to_int(sums_of_round)
         return self._last(*(to_int(table) for table in tables))
 
-    def _bind_first(self, x: NDArray[np.int16], half: int) -> tuple[Scalars, Scalars]:
+    def _bind_first(self, x: Table, half: int) -> tuple[Scalars, Scalars]:
         of = self._combination
         rho, tau = from_int(self.rho), from_int((of.tau,))
-        return _core.bind_binary_rows(of.seed, from_int(of.gammas), x, half, rho, tau)
+        return x.bind_first(of.seed, from_int(of.gammas), half, rho, tau)
 
     def _round(self, claim: int, constant: int, quadratic: int) -> int:
         """Send a polynomial of degree 2; return what the next must sum to, without masks and squares."""
