@@ -21,6 +21,7 @@ from benchmarks import (
     bench_encode,
     bench_field,
     bench_merkle,
+    bench_norm_proof,
     bench_points,
     bench_round,
     bench_rows,
@@ -37,6 +38,7 @@ FIGURES: tuple[Figure, ...] = (
     *bench_encode.FIGURES,
     *bench_share_check.FIGURES,
     *bench_aggregation.FIGURES,
+    *bench_norm_proof.FIGURES,
     *bench_merkle.FIGURES,
     *bench_discrete_gaussian.FIGURES,
 )

@@ -1,6 +1,7 @@
 #include "check.h"
 #include "zkpfl/aes_public.h"
 #include "zkpfl/binary_rows.h"
+#include "zkpfl/fr_products.h"
 #include "zkpfl/sumcheck.h"
 
 namespace zkpfl::tests {
@@ -226,10 +227,28 @@ TEST(folding_rows_of_integers) {
 }
 
 TEST(inner_products) {
-  std::mt19937_64 rng(15);
-  const auto x = random_scalars(rng, 100), y = random_scalars(rng, 100);
-  CHECK(inner_product(x.data(), y.data(), 100) == sum_of_products(x, y));
-  CHECK(inner_product(x.data(), y.data(), 0) == Scalar{});
+  on_both_paths([] {
+    std::mt19937_64 rng(15);
+    const auto x = random_scalars(rng, 100), y = random_scalars(rng, 100);
+    CHECK(inner_product(x.data(), y.data(), 100) == sum_of_products(x, y));
+    CHECK(inner_product(x.data(), y.data(), 0) == Scalar{});
+  });
+}
+
+TEST(products_of_the_largest_numbers_lose_no_carry) {
+  constexpr std::uint64_t kOnes = ~std::uint64_t{0};
+  std::mt19937_64 rng(16);
+  for (const std::size_t count : {1, 2, 3, 1000}) {
+    std::vector<Scalar> x(count, Scalar{{kOnes, kOnes, kOnes, kOnes}}), y = x;
+    WideSum fast = {kOnes, kOnes, kOnes, kOnes, kOnes, kOnes, kOnes, kOnes, 0}, slow = fast;
+    for (int round = 0; round < 20; ++round) {
+      fastest_multiply_add()(fast, x.data(), y.data(), count);
+      multiply_add_portable(slow, x.data(), y.data(), count);
+      CHECK(fast == slow);
+      for (auto& value : x) value.limbs[rng() % 4] = rng() % 2 ? kOnes : rng() % 2;
+      for (auto& value : y) value.limbs[rng() % 4] = rng() % 2 ? kOnes : rng();
+    }
+  }
 }
 
 }  // namespace zkpfl::tests

@@ -29,6 +29,8 @@ bool has_bmi2() {
   return vectors_allowed() && ZKPFL_MACHINE_HAS("bmi") && ZKPFL_MACHINE_HAS("bmi2");
 }
 
+bool has_adx() { return ZKPFL_MACHINE_HAS("adx") && has_bmi2(); }
+
 bool has_aes() { return vectors_allowed() && ZKPFL_MACHINE_HAS("aes") && has_avx2(); }
 
 bool has_avx512_ifma() {

@@ -9,6 +9,7 @@ namespace zkpfl {
 
 bool has_avx2();
 bool has_bmi2();  // with BMI1
+bool has_adx();   // with BMI2
 bool has_aes();   // with AVX2
 bool has_avx512_ifma();
 

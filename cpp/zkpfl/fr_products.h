@@ -41,6 +41,12 @@ Scalar reduced(const Columns<kLimbs>& columns) {
   return kLimbs == 1 ? reduce_sum(sum.data()) : reduce_products(sum);
 }
 
+// sum += sum_i x[i] y[i], not reduced; there is room for 2^60 products of numbers below 2^256.
+// Constant time.
+using MultiplyAdd = void (*)(WideSum& sum, const Scalar* x, const Scalar* y, std::size_t count);
+MultiplyAdd fastest_multiply_add();
+void multiply_add_portable(WideSum& sum, const Scalar* x, const Scalar* y, std::size_t count);
+
 // A sum of scalars times small unsigned numbers, below 2^316. Constant time.
 struct SmallSum {
   std::uint64_t limbs[5] = {};
@@ -54,6 +60,14 @@ struct SmallSum {
       carry >>= 64;
     }
     limbs[4] += static_cast<std::uint64_t>(carry);
+  }
+
+  void add(std::uint64_t number) {
+#pragma GCC unroll 5
+    for (std::uint64_t& limb : limbs) {
+      limb += number;
+      number = limb < number;
+    }
   }
 
   Scalar reduced() const { return reduce_sum(limbs); }

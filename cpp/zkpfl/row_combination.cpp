@@ -14,8 +14,9 @@
 
 namespace zkpfl {
 
-void add_lookups_portable(RowLookups& sums, const RowTables& tables, const std::uint8_t* blocks) {
-  add_lookups(sums, tables, blocks);
+void add_lookups_portable(RowLookups& sums, const RowTables& tables, const std::uint8_t* blocks,
+                          bool fresh) {
+  add_lookups(sums, tables, blocks, fresh);
 }
 
 namespace {
@@ -25,44 +26,33 @@ constexpr std::size_t kLowVariables = 11;  // of a table of weights that stays i
 
 static_assert(kRowTile == PublicStream::kBlocksAtOnce);
 
-void split(std::uint64_t* limbs, std::uint32_t& top, const Scalar& x) {
-  constexpr std::uint64_t kMask = (std::uint64_t{1} << kLookupBits) - 1;
-  const auto& words = x.limbs;
-  limbs[0] = words[0] & kMask;
-  limbs[1] = (words[0] >> 59 | words[1] << 5) & kMask;
-  limbs[2] = (words[1] >> 54 | words[2] << 10) & kMask;
-  limbs[3] = (words[2] >> 49 | words[3] << 15) & kMask;
-  top = static_cast<std::uint32_t>(words[3] >> 44);
-}
+AddLookups fastest_add_lookups() { return has_avx2() ? add_lookups_avx2 : add_lookups_portable; }
 
-// Sum i as five limbs, below 2^262.
-SmallSum joined(const RowLookups& sums, std::size_t i) {
+// Sum i as five limbs, below 2^262. A word lost a carry for each 2^32 of its upper halves, and one
+// more if the lower halves made the rest overflow.
+inline SmallSum joined(const RowLookups& sums, std::size_t i) {
   SmallSum out;
-  const std::uint64_t* limbs = sums.limbs[i];
-  uint128 carry = limbs[0];
-  constexpr int kShifts[4] = {59, 54, 49, 44};
-  for (int word = 0; word < 4; ++word) {
-    carry += uint128{word < 3 ? limbs[word + 1] : sums.tops[i]} << kShifts[word];
-    out.limbs[word] = static_cast<std::uint64_t>(carry);
-    carry >>= 64;
+  std::uint64_t carry = 0;
+#pragma GCC unroll 4
+  for (std::size_t word = 0; word < 4; ++word) {
+    const std::uint64_t sum = sums.words[i][word], upper = sums.uppers[i][word];
+    out.limbs[word] = sum + carry;
+    carry = (upper >> 32) + (sum < upper << 32) + (out.limbs[word] < carry);
   }
-  out.limbs[4] = static_cast<std::uint64_t>(carry);
+  out.limbs[4] = carry;
   return out;
 }
 
 // Tables of factor * weights.
 std::unique_ptr<RowTables> make_tables(const Scalar* weights, const Scalar& factor) {
-  auto tables = std::make_unique<RowTables>();
+  auto tables = std::make_unique<RowTables>();  // of zeros
   const Multiplier multiplier(factor);
   for (std::size_t j = 0; j < 16; ++j) {
-    Scalar entries[256] = {};
+    Scalar* entries = tables->entries[j];
     for (std::size_t bit = 0; bit < 8; ++bit) {
       const std::size_t half = std::size_t{1} << bit;
       const Scalar weight = multiplier * weights[8 * j + bit];
       for (std::size_t i = 0; i < half; ++i) entries[half + i] = entries[i] + weight;
-    }
-    for (std::size_t i = 0; i < 256; ++i) {
-      split(tables->limbs[j][i], tables->tops[j][i], entries[i]);
     }
   }
   return tables;
@@ -78,29 +68,55 @@ class BoundRows {
         half_(half),
         low_(make_tables(weights, Scalar{{1, 0, 0, 0}} - rho)),
         high_(make_tables(weights, rho)),
-        add_lookups_(has_avx2() ? add_lookups_avx2 : add_lookups_portable) {}
+        add_lookups_(fastest_add_lookups()) {}
 
   void tile(RowLookups& sums, std::size_t first) const {
     std::uint8_t blocks[16 * kRowTile];
-    sums = {};
     stream_.blocks(blocks, first);
-    add_lookups_(sums, *low_, blocks);
+    add_lookups_(sums, *low_, blocks, true);
     if (half_ + first >= count_) return;
     stream_.blocks(blocks, half_ + first);
-    add_lookups_(sums, *high_, blocks);
+    add_lookups_(sums, *high_, blocks, false);
   }
 
  private:
   PublicStream stream_;
   std::size_t count_, half_;
   std::unique_ptr<RowTables> low_, high_;
-  void (*add_lookups_)(RowLookups&, const RowTables&, const std::uint8_t*);
+  AddLookups add_lookups_;
 };
 
-// Values of 16 bits are moved by this to be positive, and the sum back: no branch on a sign.
-constexpr std::int32_t kOffset = 1 << 15;
+// x + rho dx for a value x of 16 bits and a difference dx of 17, times a factor. Both are moved to
+// be positive, and the sum back: no branch on a sign.
+class BoundValue {
+ public:
+  BoundValue(const Scalar& factor, const Scalar& rho)
+      : factor_(factor), step_(Multiplier(factor) * rho) {
+    const Scalar moved = Multiplier(factor_) * Scalar{{kValues, 0, 0, 0}} +
+                         Multiplier(step_) * Scalar{{kSteps, 0, 0, 0}};
+    back_ = Scalar{} - moved;
+  }
 
-std::uint64_t moved(std::int32_t value) { return static_cast<std::uint64_t>(value + kOffset); }
+  void add_to(SmallSum& sum, std::int32_t low, std::int32_t high) const {
+    sum.add(back_, 1);
+    sum.add(factor_, static_cast<std::uint64_t>(low + kValues));
+    sum.add(step_, static_cast<std::uint64_t>(high - low + kSteps));
+  }
+
+  // For the factor 1.
+  SmallSum of(std::int32_t low, std::int32_t high) const {
+    SmallSum sum{{back_.limbs[0], back_.limbs[1], back_.limbs[2], back_.limbs[3], 0}};
+    sum.add(static_cast<std::uint64_t>(low + kValues));
+    sum.add(step_, static_cast<std::uint64_t>(high - low + kSteps));
+    return sum;
+  }
+
+ private:
+  static constexpr std::int32_t kValues = 1 << 15;
+  static constexpr std::int32_t kSteps = 1 << 16;
+
+  Scalar factor_, step_, back_;
+};
 
 }  // namespace
 
@@ -108,14 +124,14 @@ void combine_binary_rows(Scalar* out, const std::uint8_t* seed, const Scalar* we
                          std::uint64_t first, std::size_t count) {
   const PublicStream stream(seed);
   const auto tables = make_tables(weights, Scalar{{1, 0, 0, 0}});
-  const auto add_lookups = has_avx2() ? add_lookups_avx2 : add_lookups_portable;
+  const AddLookups add_lookups = fastest_add_lookups();
   const std::size_t tiles = (count + kRowTile - 1) / kRowTile;
   parallel_for(tiles, kGrain / kRowTile, [&](std::size_t begin, std::size_t end) {
     for (std::size_t at = begin * kRowTile; at < std::min(end * kRowTile, count); at += kRowTile) {
       std::uint8_t blocks[16 * kRowTile];
-      RowLookups sums = {};
+      RowLookups sums;
       stream.blocks(blocks, first + at);
-      add_lookups(sums, *tables, blocks);
+      add_lookups(sums, *tables, blocks, true);
       for (std::size_t i = 0; i < std::min(kRowTile, count - at); ++i) {
         out[at + i] = joined(sums, i).reduced();
       }
@@ -140,24 +156,18 @@ void combine_binary_rows_naive(Scalar* out, const std::uint8_t* seed, const Scal
 void bind_binary_rows(Scalar* x_out, Scalar* y_out, const std::uint8_t* seed, const std::int16_t* x,
                       std::size_t count, std::size_t half, const FirstBinding& binding) {
   const BoundRows rows(seed, binding.weights, count, half, binding.rho);
-  const Scalar one{{1, 0, 0, 0}}, low = one - binding.rho, &high = binding.rho;
-  const Multiplier tau(binding.tau);
-  const Scalar tau_low = tau * low, tau_high = tau * high;
-  const Scalar back = Scalar{} - Multiplier(one) * Scalar{{kOffset, 0, 0, 0}},
-               tau_back = tau * back;
+  const BoundValue of_x(Scalar{{1, 0, 0, 0}}, binding.rho), of_y(binding.tau, binding.rho);
   parallel_for(half / kRowTile, kGrain / kRowTile, [&](std::size_t begin, std::size_t end) {
     RowLookups sums;
     for (std::size_t at = begin * kRowTile; at < end * kRowTile; at += kRowTile) {
       rows.tile(sums, at);
       for (std::size_t i = 0; i < kRowTile; ++i) {
         const std::size_t c = at + i;
-        const std::uint64_t lower = moved(x[c]), upper = moved(half + c < count ? x[half + c] : 0);
-        SmallSum x_sum{}, y_sum = joined(sums, i);
-        x_sum.add(back, 1), y_sum.add(tau_back, 1);
-        x_sum.add(low, lower), y_sum.add(tau_low, lower);
-        x_sum.add(high, upper), y_sum.add(tau_high, upper);
-        x_out[c] = x_sum.reduced();
-        y_out[c] = y_sum.reduced();
+        const std::int32_t low = x[c], high = half + c < count ? x[half + c] : 0;
+        SmallSum y = joined(sums, i);
+        of_y.add_to(y, low, high);
+        x_out[c] = of_x.of(low, high).reduced();
+        y_out[c] = y.reduced();
       }
     }
   });
@@ -171,25 +181,27 @@ Scalar evaluate_binary_rows(const std::uint8_t* seed, const Scalar* weights, std
   const std::size_t high_variables = variables - 1 - low_variables;
   const auto high = equality_table(point + 1, high_variables);
   const auto low = equality_table(point + 1 + high_variables, low_variables);
+  const MultiplyAdd multiply_add = fastest_multiply_add();
   Scalar total{};
   std::mutex mutex;
   parallel_for(high.size(), 1, [&](std::size_t begin, std::size_t end) {
     Scalar part{};
     RowLookups sums;
     for (std::size_t block = begin; block < end; ++block) {
-      Columns<4> products = {};
+      WideSum products = {};
       SmallSum rest;  // of what is above 2^256
       for (std::size_t at = 0; at < low.size(); at += kRowTile) {
+        Scalar lower[kRowTile];
         rows.tile(sums, block * low.size() + at);
         for (std::size_t i = 0; i < kRowTile; ++i) {
           const SmallSum sum = joined(sums, i);
-          const Scalar lower{{sum.limbs[0], sum.limbs[1], sum.limbs[2], sum.limbs[3]}};
-          multiply_add<4>(products, lower, low[at + i]);
+          lower[i] = {{sum.limbs[0], sum.limbs[1], sum.limbs[2], sum.limbs[3]}};
           rest.add(low[at + i], sum.limbs[4]);
         }
+        multiply_add(products, lower, &low[at], kRowTile);
       }
       const Scalar shifted = Multiplier(rest.reduced()) * kTwoTo256;
-      part = part + Multiplier(high[block]) * (reduced<4>(products) + shifted);
+      part = part + Multiplier(high[block]) * (reduce_products(products) + shifted);
     }
     const std::lock_guard lock(mutex);
     total = total + part;

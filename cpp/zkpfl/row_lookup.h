@@ -8,40 +8,45 @@
 namespace zkpfl {
 
 // Combinations of the bits of a block by 16 tables, one for each of its bytes: entry b of table j
-// is the sum of the weights of the bits of b. An entry is cut into four limbs of 59 bits and a top,
-// so that 32 entries add up without a carry.
-constexpr int kLookupBits = 59;
-
+// is the sum of the weights of the bits of b, a canonical scalar.
 struct RowTables {
-  alignas(64) std::uint64_t limbs[16][256][4];
-  std::uint32_t tops[16][256];
+  alignas(64) Scalar entries[16][256];
 };
 
+// Sums of entries in columns: of the 64-bit words, with carries lost, and of their upper halves.
+// The two give the sum of the lower halves too, so that fewer than 2^32 entries lose nothing.
 struct RowLookups {
-  alignas(64) std::uint64_t limbs[kRowTile][4];
-  std::uint64_t tops[kRowTile];
+  alignas(64) std::uint64_t words[kRowTile][4];
+  alignas(64) std::uint64_t uppers[kRowTile][4];
 };
 
-// Adds to each of kRowTile sums the entries of its block.
-void add_lookups_portable(RowLookups& sums, const RowTables& tables, const std::uint8_t* blocks);
-void add_lookups_avx2(RowLookups& sums, const RowTables& tables, const std::uint8_t* blocks);
+// Adds to each of kRowTile sums the entries of its block; `fresh` sums begin with them.
+using AddLookups = void (*)(RowLookups& sums, const RowTables& tables, const std::uint8_t* blocks,
+                            bool fresh);
+void add_lookups_portable(RowLookups& sums, const RowTables& tables, const std::uint8_t* blocks,
+                          bool fresh);
+void add_lookups_avx2(RowLookups& sums, const RowTables& tables, const std::uint8_t* blocks,
+                      bool fresh);
 
 namespace {  // compiled once for each instruction set
 
-inline void add_lookups(RowLookups& sums, const RowTables& tables, const std::uint8_t* blocks) {
-  using Limbs = std::uint64_t __attribute__((vector_size(32), may_alias));
+inline void add_lookups(RowLookups& sums, const RowTables& tables, const std::uint8_t* blocks,
+                        bool fresh) {
+  using Words = std::uint64_t __attribute__((vector_size(32), may_alias));
   for (std::size_t i = 0; i < kRowTile; ++i) {
     const std::uint8_t* block = blocks + 16 * i;
-    auto* sum = reinterpret_cast<Limbs*>(sums.limbs[i]);
-    Limbs limbs = *sum;
-    std::uint64_t top = sums.tops[i];
+    auto* words = reinterpret_cast<Words*>(sums.words[i]);
+    auto* uppers = reinterpret_cast<Words*>(sums.uppers[i]);
+    Words word_sum = {}, upper_sum = {};
+    if (!fresh) word_sum = *words, upper_sum = *uppers;
 #pragma GCC unroll 16
     for (std::size_t j = 0; j < 16; ++j) {
-      limbs += *reinterpret_cast<const Limbs*>(tables.limbs[j][block[j]]);
-      top += tables.tops[j][block[j]];
+      const Words entry = *reinterpret_cast<const Words*>(&tables.entries[j][block[j]]);
+      word_sum += entry;
+      upper_sum += entry >> 32;
     }
-    *sum = limbs;
-    sums.tops[i] = top;
+    *words = word_sum;
+    *uppers = upper_sum;
   }
 }
 

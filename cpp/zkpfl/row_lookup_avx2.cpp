@@ -2,8 +2,9 @@
 
 namespace zkpfl {
 
-void add_lookups_avx2(RowLookups& sums, const RowTables& tables, const std::uint8_t* blocks) {
-  add_lookups(sums, tables, blocks);
+void add_lookups_avx2(RowLookups& sums, const RowTables& tables, const std::uint8_t* blocks,
+                      bool fresh) {
+  add_lookups(sums, tables, blocks, fresh);
 }
 
 }  // namespace zkpfl

@@ -11,35 +11,50 @@ namespace zkpfl {
 namespace {
 
 constexpr std::size_t kGrain = 1024;  // pairs below which a thread costs more than it saves
-constexpr std::size_t kTile = 128;    // columns whose unreduced sums stay in the first-level cache
+constexpr std::size_t kTile = 128;    // whose values or sums stay in the first-level cache
 
 // Sums of one thread.
-struct RoundColumns {
-  Columns<4> constant = {}, quadratic = {};
-
-  void add(const Scalar& x_low, const Scalar& x_high, const Scalar& y_low, const Scalar& y_high) {
-    multiply_add<4>(constant, x_low, y_low);
-    multiply_add<4>(quadratic, x_high - x_low, y_high - y_low);
+class RoundProducts {
+ public:
+  // The pairs (x[i], x_high[i]) and (y[i], y_high[i]), up to kTile of them.
+  void add(const Scalar* x, const Scalar* x_high, const Scalar* y, const Scalar* y_high,
+           std::size_t count) {
+    Scalar x_steps[kTile], y_steps[kTile];
+    for (std::size_t i = 0; i < count; ++i) {
+      x_steps[i] = x_high[i] - x[i];
+      y_steps[i] = y_high[i] - y[i];
+    }
+    multiply_add_(constant_, x, y, count);
+    multiply_add_(quadratic_, x_steps, y_steps, count);
   }
+
+  RoundSums reduced() const { return {reduce_products(constant_), reduce_products(quadratic_)}; }
+
+ private:
+  MultiplyAdd multiply_add_ = fastest_multiply_add();
+  WideSum constant_ = {}, quadratic_ = {};
 };
 
-// Calls visit(sums, i) for i < count, on all threads.
+// Calls visit(sums, first, size) for tiles of [0, count), on all threads.
 template <typename Visit>
-RoundSums over_pairs(std::size_t count, const Visit& visit) {
+RoundSums over_tiles(std::size_t count, const Visit& visit) {
   RoundSums total = {};
   std::mutex mutex;
   parallel_for(count, kGrain, [&](std::size_t begin, std::size_t end) {
-    RoundColumns sums;
-    for (std::size_t i = begin; i < end; ++i) visit(sums, i);
-    const Scalar constant = reduced<4>(sums.constant), quadratic = reduced<4>(sums.quadratic);
+    RoundProducts products;
+    for (std::size_t first = begin; first < end; first += kTile) {
+      visit(products, first, std::min(kTile, end - first));
+    }
+    const RoundSums sums = products.reduced();
     const std::lock_guard lock(mutex);
-    total = {total.constant + constant, total.quadratic + quadratic};
+    total = {total.constant + sums.constant, total.quadratic + sums.quadratic};
   });
   return total;
 }
 
-Scalar bound(const Multiplier& rho, const Scalar& low, const Scalar& high) {
-  return low + rho * (high - low);
+// low[i] += rho (high[i] - low[i]).
+void bind(Scalar* low, const Scalar* high, const Multiplier& rho, std::size_t count) {
+  for (std::size_t i = 0; i < count; ++i) low[i] = low[i] + rho * (high[i] - low[i]);
 }
 
 }  // namespace
@@ -60,25 +75,26 @@ std::vector<Scalar> equality_table(const Scalar* point, std::size_t variables) {
 }
 
 RoundSums sumcheck_round(const Scalar* x, const Scalar* y, std::size_t half) {
-  return over_pairs(half, [&](RoundColumns& sums, std::size_t i) {
-    sums.add(x[i], x[half + i], y[i], y[half + i]);
+  return over_tiles(half, [&](RoundProducts& products, std::size_t first, std::size_t count) {
+    products.add(x + first, x + half + first, y + first, y + half + first, count);
   });
 }
 
 RoundSums sumcheck_bind(Scalar* x, Scalar* y, std::size_t half, const Scalar& rho) {
   const Multiplier factor(rho);
   if (half == 1) {
-    x[0] = bound(factor, x[0], x[1]);
-    y[0] = bound(factor, y[0], y[1]);
+    bind(x, x + 1, factor, 1);
+    bind(y, y + 1, factor, 1);
     return {};
   }
   const std::size_t quarter = half / 2;
-  return over_pairs(quarter, [&](RoundColumns& sums, std::size_t i) {
-    x[i] = bound(factor, x[i], x[half + i]);
-    y[i] = bound(factor, y[i], y[half + i]);
-    x[quarter + i] = bound(factor, x[quarter + i], x[half + quarter + i]);
-    y[quarter + i] = bound(factor, y[quarter + i], y[half + quarter + i]);
-    sums.add(x[i], x[quarter + i], y[i], y[quarter + i]);
+  return over_tiles(quarter, [&](RoundProducts& products, std::size_t first, std::size_t count) {
+    for (Scalar* table : {x, y}) {
+      for (Scalar* low : {table + first, table + quarter + first}) {
+        bind(low, low + half, factor, count);
+      }
+    }
+    products.add(x + first, x + quarter + first, y + first, y + quarter + first, count);
   });
 }
 
@@ -106,9 +122,9 @@ void fold_rows(Scalar* out, const std::int16_t* x, const Scalar* weights, std::s
 }
 
 Scalar inner_product(const Scalar* x, const Scalar* y, std::size_t count) {
-  Columns<4> sum = {};
-  for (std::size_t i = 0; i < count; ++i) multiply_add<4>(sum, x[i], y[i]);
-  return reduced<4>(sum);
+  WideSum sum = {};
+  fastest_multiply_add()(sum, x, y, count);
+  return reduce_products(sum);
 }
 
 }  // namespace zkpfl
