@@ -33,7 +33,7 @@ def proving(dimension: int) -> Task:
 
 
 def verifying(dimension: int) -> Task:
-    """One verification, with the decoding of the lane commitments; a proof of something else must not pass."""
+    """One verification, the lane commitments decoded too; a proof of something else must not pass."""
     statement, witness, gens = _case(dimension)
     proof, wire = prove(statement, witness, gens), statement.commitments.encode()
     assert not verify(_statement(dimension, statement.commitments, trainer=1), proof, gens)

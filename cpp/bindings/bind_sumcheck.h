@@ -25,54 +25,53 @@ inline std::size_t checked_count(const Int16Array& x) {
   return static_cast<std::size_t>(x.size());
 }
 
-// Of a table that is cut into halves, the first of which is full.
-inline void require_half(std::size_t count, std::size_t half) {
-  require(count % kRowTile == 0 && std::has_single_bit(half) && half >= kRowTile && half <= count &&
-              count <= 2 * half,
-          "values in whole tiles that fill the first half of a table, a power of two");
+// Of a table of 2^variables entries, of which `count` are there.
+inline Parts checked_parts(std::size_t count, std::size_t variables) {
+  require(8 <= variables && variables <= 26, "8 to 26 variables");
+  const std::size_t size = std::size_t{1} << (variables - 2);
+  require(count % (2 * kRowTile) == 0 && 2 * size < count && count <= 4 * size,
+          "whole rows, which need all variables");
+  return {count, size};
 }
 
-inline py::tuple to_python(const RowSums& sums) {
-  IntegerArray<std::int64_t> rows(static_cast<py::ssize_t>(kBinaryRows));
-  std::copy(sums.rows.begin(), sums.rows.end(), rows.mutable_data());
-  return py::make_tuple(rows, sums.squares);
+inline IntegerArray<std::int64_t> to_python(const std::array<std::int64_t, kBinaryRows>& rows) {
+  IntegerArray<std::int64_t> out(static_cast<py::ssize_t>(kBinaryRows));
+  std::copy(rows.begin(), rows.end(), out.mutable_data());
+  return out;
 }
 
-inline py::tuple binary_row_sums(const py::bytes& seed, std::uint64_t first, const Int16Array& x) {
+inline py::list binary_row_grid(const py::bytes& seed, const Int16Array& x, std::size_t variables) {
   const std::uint8_t* key = checked_seed(seed);
-  const std::size_t count = checked_count(x);
+  const Parts parts = checked_parts(checked_count(x), variables);
   const std::int16_t* values = x.data();
-  RowSums sums;
+  GridSums grid;
   {
     const py::gil_scoped_release unlocked;
-    sums = zkpfl::binary_row_sums(key, first, values, count);
+    grid = zkpfl::binary_row_grid(key, values, parts);
   }
-  return to_python(sums);
+  py::list out;
+  for (const RowSums& sums : grid) out.append(py::make_tuple(to_python(sums.rows), sums.squares));
+  return out;
 }
 
-// Of a few wider values, below 2^31 on either side.
-inline py::tuple binary_row_sums_wide(const py::bytes& seed, std::uint64_t first,
-                                      const IntegerArray<std::int64_t>& x) {
+// Of a few values below 2^31 on either side.
+inline IntegerArray<std::int64_t> binary_row_sums(const py::bytes& seed, std::uint64_t first,
+                                                  const IntegerArray<std::int64_t>& x) {
   const std::int64_t* values = x.data();
   const auto count = static_cast<std::size_t>(x.size());
-  require(count <= 8 && std::all_of(values, values + count,
-                                    [](std::int64_t value) { return std::abs(value) >> 31 == 0; }),
-          "up to 8 values of 31 bits");
-  return to_python(binary_row_sums_naive(checked_seed(seed), first, values, count));
+  require(std::all_of(values, values + count,
+                      [](std::int64_t value) { return std::abs(value) >> 31 == 0; }) &&
+              count <= 1 << 16,
+          "up to 2^16 values of 31 bits");
+  return to_python(binary_row_sums_naive(checked_seed(seed), first, values, count).rows);
 }
 
-inline py::tuple binary_row_differences(const py::bytes& seed, const Int16Array& x,
-                                        std::size_t half) {
-  const std::uint8_t* key = checked_seed(seed);
-  const std::size_t count = checked_count(x);
-  require_half(count, half);
+// The sum of the squares.
+inline std::int64_t squared_norm_of_integers(const Int16Array& x) {
   const std::int16_t* values = x.data();
-  RowSums sums;
-  {
-    const py::gil_scoped_release unlocked;
-    sums = zkpfl::binary_row_differences(key, values, count, half);
-  }
-  return to_python(sums);
+  const std::size_t count = checked_count(x);
+  const py::gil_scoped_release unlocked;
+  return sum_of_squares(values, count);
 }
 
 inline const Scalar* checked_weights(const ScalarArray& weights) {
@@ -97,19 +96,19 @@ inline ScalarArray combine_binary_rows(const py::bytes& seed, const ScalarArray&
 }
 
 inline py::tuple bind_binary_rows(const py::bytes& seed, const ScalarArray& weights,
-                                  const Int16Array& x, std::size_t half, const ScalarArray& rho,
-                                  const ScalarArray& tau) {
+                                  const Int16Array& x, std::size_t variables,
+                                  const ScalarArray& rho, const ScalarArray& tau) {
   const std::uint8_t* key = checked_seed(seed);
-  const std::size_t count = checked_count(x);
-  require_half(count, half);
-  const FirstBinding binding{checked_weights(weights), one_scalar(rho), one_scalar(tau)};
-  ScalarArray x_bound = new_scalars({static_cast<py::ssize_t>(half)});
-  ScalarArray y_bound = new_scalars({static_cast<py::ssize_t>(half)});
+  const Parts parts = checked_parts(checked_count(x), variables);
+  require(scalar_count(rho) == 2, "two variables to bind");
+  const FirstBinding binding{checked_weights(weights), scalars(rho), one_scalar(tau)};
+  ScalarArray x_bound = new_scalars({static_cast<py::ssize_t>(parts.size)});
+  ScalarArray y_bound = new_scalars({static_cast<py::ssize_t>(parts.size)});
   Scalar *x_out = mutable_scalars(x_bound), *y_out = mutable_scalars(y_bound);
   const std::int16_t* values = x.data();
   {
     const py::gil_scoped_release unlocked;
-    zkpfl::bind_binary_rows(x_out, y_out, key, values, count, half, binding);
+    zkpfl::bind_binary_rows(x_out, y_out, key, values, parts, binding);
   }
   return py::make_tuple(x_bound, y_bound);
 }
@@ -125,8 +124,7 @@ inline ScalarArray evaluate_binary_rows(const py::bytes& seed, const ScalarArray
   const std::uint8_t* key = checked_seed(seed);
   const Scalar* factors = checked_weights(weights);
   const std::size_t variables = scalar_count(point);
-  require(8 <= variables && variables <= 26, "8 to 26 variables");
-  require_half(count, std::size_t{1} << (variables - 1));
+  checked_parts(count, variables);
   Scalar value;
   {
     const py::gil_scoped_release unlocked;
@@ -203,16 +201,15 @@ inline ScalarArray inner_product(const ScalarArray& x, const ScalarArray& y) {
 }
 
 inline void bind_sumcheck(py::module_& m) {
+  m.def("binary_row_grid", &binary_row_grid, py::arg("seed"), py::arg("x").noconvert(),
+        py::arg("variables"));
   m.def("binary_row_sums", &binary_row_sums, py::arg("seed"), py::arg("first"),
         py::arg("x").noconvert());
-  m.def("binary_row_sums_wide", &binary_row_sums_wide, py::arg("seed"), py::arg("first"),
-        py::arg("x").noconvert());
-  m.def("binary_row_differences", &binary_row_differences, py::arg("seed"),
-        py::arg("x").noconvert(), py::arg("half"));
+  m.def("squared_norm_of_integers", &squared_norm_of_integers, py::arg("x").noconvert());
   m.def("combine_binary_rows", &combine_binary_rows, py::arg("seed"),
         py::arg("weights").noconvert(), py::arg("first"), py::arg("count"));
   m.def("bind_binary_rows", &bind_binary_rows, py::arg("seed"), py::arg("weights").noconvert(),
-        py::arg("x").noconvert(), py::arg("half"), py::arg("rho").noconvert(),
+        py::arg("x").noconvert(), py::arg("variables"), py::arg("rho").noconvert(),
         py::arg("tau").noconvert());
   m.def("evaluate_binary_rows", &evaluate_binary_rows, py::arg("seed"),
         py::arg("weights").noconvert(), py::arg("count"), py::arg("point").noconvert());

@@ -53,6 +53,18 @@ RoundSums round_naive(const std::vector<Scalar>& x, const std::vector<Scalar>& y
   return {zero, product(half, both) - zero};
 }
 
+// A table with its top variable at 0, 1 or ∞.
+std::vector<Scalar> at_place(const std::vector<Scalar>& table, std::size_t place) {
+  const std::size_t half = table.size() / 2;
+  if (place < 2) {
+    const auto begin = table.begin() + static_cast<std::ptrdiff_t>(place * half);
+    return {begin, begin + static_cast<std::ptrdiff_t>(half)};
+  }
+  std::vector<Scalar> out;
+  for (std::size_t i = 0; i < half; ++i) out.push_back(table[half + i] - table[i]);
+  return out;
+}
+
 struct Rows {
   explicit Rows(std::size_t count) : count(count), seed(random_bytes(rng, 32)) {
     weights = random_scalars(rng, kBinaryRows);
@@ -78,8 +90,10 @@ struct Rows {
   std::vector<std::int16_t> x;
 };
 
+// Entries that are there, and of the table.
 constexpr std::pair<std::size_t, std::size_t> kShapes[] = {
-    {256, 256}, {512, 512}, {768, 1024}, {1280, 2048}, {40960, 65536}, {65536, 65536}};
+    {256, 256},   {512, 512},   {768, 1024},    {1024, 1024},
+    {1280, 2048}, {6656, 8192}, {40960, 65536}, {65536, 65536}};
 
 }  // namespace
 
@@ -101,40 +115,47 @@ TEST(public_stream_is_aes_256_in_counter_mode) {
   CHECK(std::equal(std::begin(kFirst), std::end(kFirst), slow));
 }
 
-TEST(row_sums_are_those_of_the_bits) {
-  for (const std::size_t count : {1, 4, 127, 129, 300, 70000}) {
-    const Rows rows(count);
-    const std::vector<std::int64_t> wide(rows.x.begin(), rows.x.end());
-    for (const std::uint64_t first : {0, 5}) {
-      const auto fast = binary_row_sums(rows.seed.data(), first, rows.x.data(), count);
-      const auto slow = binary_row_sums_naive(rows.seed.data(), first, wide.data(), count);
-      CHECK(fast.rows == slow.rows && fast.squares == slow.squares);
-    }
+TEST(row_sums_are_those_of_the_combination) {
+  const Rows rows(700);
+  const std::vector<std::int64_t> wide(rows.x.begin(), rows.x.end());
+  const auto sums = binary_row_sums_naive(rows.seed.data(), 0, wide.data(), wide.size());
+  Scalar weighted{};
+  for (std::size_t k = 0; k < kBinaryRows; ++k) {
+    weighted = weighted + product(rows.weights[k], signed_scalar(sums.rows[k]));
   }
+  CHECK(weighted == sum_of_products(rows.values(1024), rows.combination(1024)));
 }
 
-TEST(row_sums_of_equal_extremes_do_not_overflow) {
-  for (const std::int16_t value : {-32768, 32767}) {
-    const std::vector<std::int16_t> x(1 << 18, value);
-    const std::vector<std::int64_t> wide(x.begin(), x.end());
-    const std::vector<std::uint8_t> seed(32);
-    const auto fast = binary_row_sums(seed.data(), 0, x.data(), x.size());
-    CHECK(fast.rows == binary_row_sums_naive(seed.data(), 0, wide.data(), x.size()).rows);
-  }
-}
-
-TEST(row_differences_are_the_quadratic_coefficients) {
+TEST(the_grid_has_the_coefficients_of_the_top_variables) {
   for (const auto& [count, size] : kShapes) {
     const Rows rows(count);
-    const auto sums = binary_row_differences(rows.seed.data(), rows.x.data(), count, size / 2);
-    Scalar weighted{};
-    for (std::size_t k = 0; k < kBinaryRows; ++k) {
-      weighted = weighted + product(rows.weights[k], signed_scalar(sums.rows[k]));
-    }
+    const auto grid = binary_row_grid(rows.seed.data(), rows.x.data(), {count, size / 4});
     const auto x = rows.values(size), a = rows.combination(size);
-    CHECK(weighted == round_naive(x, a).quadratic);
-    CHECK(signed_scalar(sums.squares) == round_naive(x, x).quadratic);
+    for (std::size_t place = 0; place < 9; ++place) {
+      Scalar weighted{};
+      for (std::size_t k = 0; k < kBinaryRows; ++k) {
+        weighted = weighted + product(rows.weights[k], signed_scalar(grid[place].rows[k]));
+      }
+      const auto x_there = at_place(at_place(x, place / 3), place % 3);
+      const auto a_there = at_place(at_place(a, place / 3), place % 3);
+      CHECK(weighted == sum_of_products(x_there, a_there));
+      CHECK(signed_scalar(grid[place].squares) == sum_of_products(x_there, x_there));
+    }
   }
+}
+
+TEST(grids_of_extremes_do_not_overflow) {
+  Rows rows(1 << 16);
+  const std::size_t quarter = rows.count / 4;
+  for (std::size_t i = 0; i < rows.count; ++i) {
+    const std::size_t part = i / quarter;
+    rows.x[i] = part == 0 || part == 3 ? 32767 : -32768;
+  }
+  std::fill(rows.seed.begin(), rows.seed.end(), std::uint8_t{0});
+  const auto grid = binary_row_grid(rows.seed.data(), rows.x.data(), {rows.count, quarter});
+  CHECK(grid[8].squares == std::int64_t{131070} * 131070 * static_cast<std::int64_t>(quarter));
+  const std::vector<std::int64_t> wide(quarter, 32767);
+  CHECK(grid[0].rows == binary_row_sums_naive(rows.seed.data(), 0, wide.data(), quarter).rows);
 }
 
 TEST(combinations_of_rows_by_tables) {
@@ -152,20 +173,20 @@ TEST(combinations_of_rows_by_tables) {
   });
 }
 
-TEST(binding_the_first_variable) {
+TEST(binding_the_first_two_variables) {
   on_both_paths([] {
     for (const auto& [count, size] : kShapes) {
       Rows rows(count);
-      const auto challenges = random_scalars(rows.rng, 2);
-      const FirstBinding binding{rows.weights.data(), challenges[0], challenges[1]};
-      std::vector<Scalar> x(size / 2), y(size / 2);
-      bind_binary_rows(x.data(), y.data(), rows.seed.data(), rows.x.data(), count, size / 2,
+      const auto challenges = random_scalars(rows.rng, 3);
+      const FirstBinding binding{rows.weights.data(), challenges.data(), challenges[2]};
+      std::vector<Scalar> x(size / 4), y(size / 4);
+      bind_binary_rows(x.data(), y.data(), rows.seed.data(), rows.x.data(), {count, size / 4},
                        binding);
       const auto values = rows.values(size);
       auto both = rows.combination(size);
       for (std::size_t i = 0; i < size; ++i) both[i] = both[i] + product(binding.tau, values[i]);
-      CHECK(x == bound(values, binding.rho));
-      CHECK(y == bound(both, binding.rho));
+      CHECK(x == bound(bound(values, challenges[0]), challenges[1]));
+      CHECK(y == bound(bound(both, challenges[0]), challenges[1]));
     }
   });
 }

@@ -88,6 +88,25 @@ class SignedRow {
   G1Points negatives_;
 };
 
+// Row by row; zeros cost nothing.
+G1Points commit_rows_without_table(const Scalar* values, std::size_t rows,
+                                   const CommitmentKey& key) {
+  const std::size_t width = key.columns.size() + 1;
+  std::vector<blst_p1> commitments(rows);
+  for (std::size_t row = 0; row < rows; ++row) {
+    G1Points points;
+    std::vector<Scalar> factors;
+    for (std::size_t c = 0; c < width; ++c) {
+      const Scalar& factor = values[row * width + c];
+      if (factor == Scalar{}) continue;
+      points.push_back(c + 1 < width ? key.columns[c] : key.blinding);
+      factors.push_back(factor);
+    }
+    commitments[row] = msm_vartime(points, factors.data());
+  }
+  return to_affine(commitments);
+}
+
 }  // namespace
 
 blst_p1 msm_vartime(const G1Points& points, const Scalar* scalars) {
@@ -154,7 +173,7 @@ G1Points commit_lanes_vartime(const std::int16_t* values, std::size_t count,
 
 G1Points commit_rows_vartime(const Scalar* values, std::size_t rows, const CommitmentKey& key) {
   const FixedBase* table = key.table(kScalarBits, rows);
-  if (table == nullptr) return commit_rows_blst(values, rows, key);
+  if (table == nullptr) return commit_rows_without_table(values, rows, key);
   return to_affine(table->sums_vartime(rows, [&](std::int16_t* digits, std::size_t row) {
     write_scalar_digits(digits, table->shape(), values + row * (key.columns.size() + 1));
   }));

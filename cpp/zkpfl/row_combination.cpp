@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 #include <bit>
 #include <memory>
 #include <mutex>
@@ -58,64 +59,70 @@ std::unique_ptr<RowTables> make_tables(const Scalar* weights, const Scalar& fact
   return tables;
 }
 
-// A with its top variable bound, tile by tile and not reduced.
+// (1 - rho_1, rho_1) times (1 - rho_2, rho_2): what each part counts.
+std::array<Scalar, kParts> part_weights(const Scalar* rho) {
+  const auto table = equality_table(rho, 2);
+  return {table[0], table[1], table[2], table[3]};
+}
+
+constexpr std::size_t kTilesAtOnce = 8;  // for which a table stays in the cache
+constexpr std::size_t kChunk = kTilesAtOnce * kRowTile;
+
+// A with its two top variables bound, some tiles at a time and not reduced.
 class BoundRows {
  public:
-  BoundRows(const std::uint8_t* seed, const Scalar* weights, std::size_t count, std::size_t half,
-            const Scalar& rho)
-      : stream_(seed),
-        count_(count),
-        half_(half),
-        low_(make_tables(weights, Scalar{{1, 0, 0, 0}} - rho)),
-        high_(make_tables(weights, rho)),
-        add_lookups_(fastest_add_lookups()) {}
+  BoundRows(const std::uint8_t* seed, const Scalar* weights, const Parts& parts, const Scalar* rho)
+      : stream_(seed), parts_(parts), add_lookups_(fastest_add_lookups()) {
+    for (const Scalar& factor : part_weights(rho)) tables_.push_back(make_tables(weights, factor));
+  }
 
-  void tile(RowLookups& sums, std::size_t first) const {
+  // Indices first … first + count - 1; the last tile may be of less than kRowTile.
+  void chunk(RowLookups* sums, std::size_t first, std::size_t count) const {
     std::uint8_t blocks[16 * kRowTile];
-    stream_.blocks(blocks, first);
-    add_lookups_(sums, *low_, blocks, true);
-    if (half_ + first >= count_) return;
-    stream_.blocks(blocks, half_ + first);
-    add_lookups_(sums, *high_, blocks, false);
+    for (std::size_t part = 0; part < kParts; ++part) {
+      for (std::size_t at = 0; at < count && parts_.has(part, first + at); at += kRowTile) {
+        stream_.blocks(blocks, part * parts_.size + first + at);
+        add_lookups_(sums[at / kRowTile], *tables_[part], blocks, part == 0);
+      }
+    }
   }
 
  private:
   PublicStream stream_;
-  std::size_t count_, half_;
-  std::unique_ptr<RowTables> low_, high_;
+  const Parts parts_;
   AddLookups add_lookups_;
+  std::vector<std::unique_ptr<RowTables>> tables_;
 };
 
-// x + rho dx for a value x of 16 bits and a difference dx of 17, times a factor. Both are moved to
-// be positive, and the sum back: no branch on a sign.
+// sum_p weights[p] v_p for values of 16 bits, which are moved to be positive, and the sum back: no
+// branch on a sign.
 class BoundValue {
  public:
-  BoundValue(const Scalar& factor, const Scalar& rho)
-      : factor_(factor), step_(Multiplier(factor) * rho) {
-    const Scalar moved = Multiplier(factor_) * Scalar{{kValues, 0, 0, 0}} +
-                         Multiplier(step_) * Scalar{{kSteps, 0, 0, 0}};
-    back_ = Scalar{} - moved;
+  BoundValue(const std::array<Scalar, kParts>& weights, const Scalar& factor) {
+    const Multiplier multiplier(factor);
+    std::transform(weights.begin(), weights.end(), weights_.begin(),
+                   [&](const Scalar& weight) { return multiplier * weight; });
+    // The weights sum to 1.
+    back_ = Scalar{} - multiplier * Scalar{{kOffset, 0, 0, 0}};
   }
 
-  void add_to(SmallSum& sum, std::int32_t low, std::int32_t high) const {
-    sum.add(back_, 1);
-    sum.add(factor_, static_cast<std::uint64_t>(low + kValues));
-    sum.add(step_, static_cast<std::uint64_t>(high - low + kSteps));
+  SmallSum start() const {
+    return {{back_.limbs[0], back_.limbs[1], back_.limbs[2], back_.limbs[3], 0}};
   }
 
-  // For the factor 1.
-  SmallSum of(std::int32_t low, std::int32_t high) const {
-    SmallSum sum{{back_.limbs[0], back_.limbs[1], back_.limbs[2], back_.limbs[3], 0}};
-    sum.add(static_cast<std::uint64_t>(low + kValues));
-    sum.add(step_, static_cast<std::uint64_t>(high - low + kSteps));
-    return sum;
+  const Scalar& back() const { return back_; }
+
+  void add_to(SmallSum& sum, const std::array<std::int32_t, kParts>& values) const {
+    for (std::size_t part = 0; part < kParts; ++part) {
+      sum.add(weights_[part], static_cast<std::uint64_t>(values[part] + kOffset));
+    }
   }
 
  private:
-  static constexpr std::int32_t kValues = 1 << 15;
-  static constexpr std::int32_t kSteps = 1 << 16;
+  static constexpr std::int32_t kOffset = 1 << 15;
 
-  Scalar factor_, step_, back_;
+  std::array<Scalar, kParts> weights_;
+  Scalar back_;
 };
 
 }  // namespace
@@ -154,20 +161,28 @@ void combine_binary_rows_naive(Scalar* out, const std::uint8_t* seed, const Scal
 }
 
 void bind_binary_rows(Scalar* x_out, Scalar* y_out, const std::uint8_t* seed, const std::int16_t* x,
-                      std::size_t count, std::size_t half, const FirstBinding& binding) {
-  const BoundRows rows(seed, binding.weights, count, half, binding.rho);
-  const BoundValue of_x(Scalar{{1, 0, 0, 0}}, binding.rho), of_y(binding.tau, binding.rho);
-  parallel_for(half / kRowTile, kGrain / kRowTile, [&](std::size_t begin, std::size_t end) {
-    RowLookups sums;
-    for (std::size_t at = begin * kRowTile; at < end * kRowTile; at += kRowTile) {
-      rows.tile(sums, at);
-      for (std::size_t i = 0; i < kRowTile; ++i) {
-        const std::size_t c = at + i;
-        const std::int32_t low = x[c], high = half + c < count ? x[half + c] : 0;
-        SmallSum y = joined(sums, i);
-        of_y.add_to(y, low, high);
-        x_out[c] = of_x.of(low, high).reduced();
-        y_out[c] = y.reduced();
+                      const Parts& parts, const FirstBinding& binding) {
+  const BoundRows rows(seed, binding.weights, parts, binding.rho);
+  const auto weights = part_weights(binding.rho);
+  const BoundValue of_x(weights, Scalar{{1, 0, 0, 0}}), of_y(weights, binding.tau);
+  const std::size_t chunks = (parts.size + kChunk - 1) / kChunk;
+  parallel_for(chunks, 1, [&](std::size_t begin, std::size_t end) {
+    const auto sums = std::make_unique<RowLookups[]>(kTilesAtOnce);
+    for (std::size_t first = begin * kChunk; first < std::min(end * kChunk, parts.size);
+         first += kChunk) {
+      const std::size_t count = std::min(kChunk, parts.size - first);
+      rows.chunk(sums.get(), first, count);
+      for (std::size_t i = 0; i < count; ++i) {
+        std::array<std::int32_t, kParts> values;
+        for (std::size_t part = 0; part < kParts; ++part) {
+          values[part] = parts.has(part, first + i) ? x[part * parts.size + first + i] : 0;
+        }
+        SmallSum x_sum = of_x.start(), y_sum = joined(sums[i / kRowTile], i % kRowTile);
+        y_sum.add(of_y.back(), 1);
+        of_x.add_to(x_sum, values);
+        of_y.add_to(y_sum, values);
+        x_out[first + i] = x_sum.reduced();
+        y_out[first + i] = y_sum.reduced();
       }
     }
   });
@@ -175,30 +190,31 @@ void bind_binary_rows(Scalar* x_out, Scalar* y_out, const std::uint8_t* seed, co
 
 Scalar evaluate_binary_rows(const std::uint8_t* seed, const Scalar* weights, std::size_t count,
                             const Scalar* point, std::size_t variables) {
-  const std::size_t half = std::size_t{1} << (variables - 1);
-  const BoundRows rows(seed, weights, count, half, point[0]);
-  const std::size_t low_variables = std::min(variables - 1, kLowVariables);
-  const std::size_t high_variables = variables - 1 - low_variables;
-  const auto high = equality_table(point + 1, high_variables);
-  const auto low = equality_table(point + 1 + high_variables, low_variables);
+  const Parts parts{count, std::size_t{1} << (variables - 2)};
+  const BoundRows rows(seed, weights, parts, point);
+  const std::size_t low_variables = std::min(variables - 2, kLowVariables);
+  const std::size_t high_variables = variables - 2 - low_variables;
+  const auto high = equality_table(point + 2, high_variables);
+  const auto low = equality_table(point + 2 + high_variables, low_variables);
   const MultiplyAdd multiply_add = fastest_multiply_add();
   Scalar total{};
   std::mutex mutex;
   parallel_for(high.size(), 1, [&](std::size_t begin, std::size_t end) {
     Scalar part{};
-    RowLookups sums;
+    const auto sums = std::make_unique<RowLookups[]>(kTilesAtOnce);
     for (std::size_t block = begin; block < end; ++block) {
       WideSum products = {};
       SmallSum rest;  // of what is above 2^256
-      for (std::size_t at = 0; at < low.size(); at += kRowTile) {
-        Scalar lower[kRowTile];
-        rows.tile(sums, block * low.size() + at);
-        for (std::size_t i = 0; i < kRowTile; ++i) {
-          const SmallSum sum = joined(sums, i);
+      for (std::size_t first = 0; first < low.size(); first += kChunk) {
+        const std::size_t size = std::min(kChunk, low.size() - first);
+        std::vector<Scalar> lower(size);
+        rows.chunk(sums.get(), block * low.size() + first, size);
+        for (std::size_t i = 0; i < size; ++i) {
+          const SmallSum sum = joined(sums[i / kRowTile], i % kRowTile);
           lower[i] = {{sum.limbs[0], sum.limbs[1], sum.limbs[2], sum.limbs[3]}};
-          rest.add(low[at + i], sum.limbs[4]);
+          rest.add(low[first + i], sum.limbs[4]);
         }
-        multiply_add(products, lower, &low[at], kRowTile);
+        multiply_add(products, lower.data(), &low[first], size);
       }
       const Scalar shifted = Multiplier(rest.reduced()) * kTwoTo256;
       part = part + Multiplier(high[block]) * (reduce_products(products) + shifted);

@@ -121,6 +121,12 @@ void fold_rows(Scalar* out, const std::int16_t* x, const Scalar* weights, std::s
   });
 }
 
+std::int64_t sum_of_squares(const std::int16_t* x, std::size_t count) {
+  std::int64_t sum = 0;
+  for (std::size_t i = 0; i < count; ++i) sum += std::int32_t{x[i]} * x[i];
+  return sum;
+}
+
 Scalar inner_product(const Scalar* x, const Scalar* y, std::size_t count) {
   WideSum sum = {};
   fastest_multiply_add()(sum, x, y, count);

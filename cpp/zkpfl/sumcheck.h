@@ -30,6 +30,9 @@ RoundSums sumcheck_bind(Scalar* x, Scalar* y, std::size_t half, const Scalar& rh
 void fold_rows(Scalar* out, const std::int16_t* x, const Scalar* weights, std::size_t rows,
                std::size_t columns);
 
+// sum_i x[i]^2, of fewer than 2^33 values.
+std::int64_t sum_of_squares(const std::int16_t* x, std::size_t count);
+
 // sum_i x[i] y[i].
 Scalar inner_product(const Scalar* x, const Scalar* y, std::size_t count);
 

@@ -15,6 +15,7 @@ from typing import Self
 import numpy as np
 
 from zkpfl import _core
+from zkpfl.crypto.commitments import commit_rows
 from zkpfl.crypto.generators import Generators
 from zkpfl.crypto.points import POINT_BYTES, G1Array, decode_points, msm
 from zkpfl.crypto.proofs.equation import Equation, hold
@@ -163,8 +164,11 @@ def prove(
     points, proof = gens.G, b""
     for left_mask, right_mask in masks[:-RESPONSES].reshape(-1, 2, 4):
         low, high = slice(len(row) // 2), slice(len(row) // 2, None)
-        left = _commit(gens, points[high], row[low], left_mask, None if f is None else f[high])
-        right = _commit(gens, points[low], row[high], right_mask, None if f is None else f[low])
+        if points is gens.G:
+            left, right = _commit_halves(gens, row, (left_mask, right_mask), f)
+        else:
+            left = _commit(gens, points[high], row[low], left_mask, None if f is None else f[high])
+            right = _commit(gens, points[low], row[high], right_mask, None if f is None else f[low])
         proof += left + right
         challenge = _fold_challenge(transcript, left, right)
         one, x, inverse = from_int((1, challenge.value, pow(challenge.value, -1, ORDER)))
@@ -247,6 +251,28 @@ def _generator_scalars(folds: Sequence[int], responses: Scalars) -> Scalars:
     weights = _core.fold_weights(from_int(folds))
     blocks = [linear_combination((weights,), response[None]) for response in responses[:-1]]
     return np.concatenate((np.stack(blocks, axis=1).reshape(-1, 4), responses[-1:]))
+
+
+def _commit_halves(
+    gens: Generators, row: Scalars, blindings: tuple[Scalars, Scalars], coefficients: Scalars | None
+) -> tuple[bytes, bytes]:
+    """L and R over generators that are not folded yet, for which there may be a table."""
+    half = len(row) // 2
+    rows = np.zeros((2, len(row) + 1, 4), dtype=np.uint64)
+    rows[0, half:-1], rows[1, :half] = row[:half], row[half:]
+    rows[:, -1] = blindings
+    both = commit_rows(rows, gens)
+    left, right = both[:1], both[1:]
+    if coefficients is not None:
+        products = (
+            inner_product(row[:half], coefficients[half:]),
+            inner_product(row[half:], coefficients[:half]),
+        )
+        left, right = (
+            point + msm(gens.U, from_int((product,)))
+            for point, product in zip((left, right), products, strict=True)
+        )
+    return left.encode(), right.encode()
 
 
 def _commit(

@@ -49,7 +49,7 @@ def attempt(
     transcript.absorb(Label.MASK_ROW, mask_commitment)
     seed = transcript.challenge_block(Label.ROW_SEED)
     x = witness.table(shape.size)
-    sums = RowSums.of(seed, x, 1 << (shape.variables - 1))
+    sums = RowSums.of(seed, x, shape.variables)
     masked = _masked_sums(seed, shape, sums, q, masks)
     if masked is None:
         return None
@@ -70,7 +70,7 @@ def attempt(
 
 def _masked_sums(seed: bytes, shape: Shape, sums: RowSums, q: Sequence[int], masks: Masks) -> bytes | None:
     """``z_k = y_k + ⟨R_k, (x, q)⟩``, encoded."""
-    of_q, _ = _core.binary_row_sums_wide(seed, shape.size, np.array(q, dtype=np.int64))
+    of_q = _core.binary_row_sums(seed, shape.size, np.array(q, dtype=np.int64))
     z = [sum(parts) for parts in zip(masks.y, sums.rows, of_q.tolist(), strict=True)]
     if not all(0 <= value < SUM_LIMIT for value in z):
         return None

@@ -8,42 +8,37 @@ from typing import Self
 
 from zkpfl import _core
 from zkpfl.crypto.proofs.norm_shape import MaskRow, Polynomial, Shape, evaluate
-from zkpfl.crypto.proofs.norm_table import Table
+from zkpfl.crypto.proofs.norm_table import Sums, Table
 from zkpfl.crypto.scalars import ORDER, Scalars, encode_scalars, from_int, to_int
 from zkpfl.crypto.transcript import Label, Transcript
+
+AT_INFINITY = 2
+"""Place of the leading coefficient beside the values at 0 and 1."""
 
 
 @dataclass(frozen=True)
 class RowSums:
-    """Integer sums over the table of x, for each binary row, and of squares.
+    """Integer sums over the table of x that determine the first two rounds.
 
     Parameters
     ----------
-    low, high
-        ``⟨R_k, x⟩`` over the two halves of the table.
-    difference
-        ``Σ (R_k[upper] − R_k[lower])·(x[upper] − x[lower])``.
-    squares
-        ``⟨q, q⟩`` and the sums of squares that belong to the three.
+    grid
+        ``⟨R_k, x⟩`` and ``⟨x, x⟩`` with the two top variables of both at i and j from {0, 1, ∞}, at place
+        ``3·i + j``; at ∞ means the coefficient. Secret.
     """
 
-    low: list[int] = field(repr=False)
-    high: list[int] = field(repr=False)
-    squares: tuple[int, int] = field(repr=False)
+    grid: Sequence[Sums] = field(repr=False)
 
     @classmethod
-    def of(cls, seed: bytes, x: Table, half: int) -> Self:
-        """Compute them in two passes over x; memory access does not depend on it."""
-        low, low_squares = x.row_sums(seed, 0, half)
-        if len(x) == half:
-            return cls(low, [0] * len(low), (low_squares, low_squares))
-        high, high_squares = x.row_sums(seed, half, len(x))
-        return cls(low, high, (low_squares, low_squares + high_squares))
+    def of(cls, seed: bytes, x: Table, variables: int) -> Self:
+        """Compute them in one pass over x; memory access does not depend on it."""
+        return cls(x.grid(seed, variables))
 
     @property
     def rows(self) -> list[int]:
-        """``⟨R_k, x⟩``."""
-        return [a + b for a, b in zip(self.low, self.high, strict=True)]
+        """``⟨R_k, x⟩`` over all of the table."""
+        parts = [self.grid[3 * i + j][0] for i in range(2) for j in range(2)]
+        return [sum(values) for values in zip(*parts, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -63,6 +58,11 @@ class Combination:
     seed: bytes
     gammas: Sequence[int]
     tau: int
+
+    def weigh_grid(self, sums: RowSums) -> list[list[int]]:
+        """F with its two top variables at the places of the grid, summed over the others."""
+        weighed = [self.weigh(rows, squares) for rows, squares in sums.grid]
+        return [weighed[3 * i : 3 * i + 3] for i in range(3)]
 
     def weigh(self, rows: Sequence[int], squares: int) -> int:
         """``Σ_k γ^k·rows[k] + τ·squares``."""
@@ -99,25 +99,25 @@ class Prover:
 
     def run(self, x: Table, sums: RowSums) -> tuple[int, int]:
         """Send s_1 … s_n and return X' and Q'."""
-        weigh, half = self._combination.weigh, 1 << (self._shape.variables - 1)
-        claim = weigh(sums.rows, sums.squares[1])
-        constant = weigh(sums.low, sums.squares[0])
-        quadratic = weigh(*x.row_differences(self._combination.seed, half))
-        claim = self._round(claim, constant, quadratic)
-        tables = self._bind_first(x, half)
+        grid = self._combination.weigh_grid(sums)
+        at_0, at_1, at_infinity = (row[0] + row[1] for row in grid)
+        claim = self._round(at_0 + at_1, at_0, at_infinity)
+        r = self.rho[0]
+        bound = [evaluate([a, b - a - c, c], r) for a, b, c in zip(*grid, strict=True)]
+        claim = self._round(claim, bound[0], bound[AT_INFINITY])
+        tables = self._bind_first(x)
         constant, quadratic = to_int(_core.sumcheck_round(*tables))
-        for _ in range(self._shape.variables - 2):
+        for _ in range(self._shape.variables - 3):
             claim = self._round(claim, constant, quadratic)
-            sums_of_round = _core.sumcheck_bind(*tables, from_int(self.rho[-1:]))
-            half //= 2
+            constant, quadratic = to_int(_core.sumcheck_bind(*tables, from_int(self.rho[-1:])))
+            half = len(tables[0]) // 2
             tables = tables[0][:half], tables[1][:half]
-            constant, quadratic = to_int(sums_of_round)
         return self._last(*(to_int(table) for table in tables))
 
-    def _bind_first(self, x: Table, half: int) -> tuple[Scalars, Scalars]:
-        of = self._combination
+    def _bind_first(self, x: Table) -> tuple[Scalars, Scalars]:
+        of, variables = self._combination, self._shape.variables
         rho, tau = from_int(self.rho), from_int((of.tau,))
-        return x.bind_first(of.seed, from_int(of.gammas), half, rho, tau)
+        return x.bind_first(of.seed, from_int(of.gammas), variables, rho, tau)
 
     def _round(self, claim: int, constant: int, quadratic: int) -> int:
         """Send a polynomial of degree 2; return what the next must sum to, without masks and squares."""

@@ -6,7 +6,6 @@ that the proof computes of x is linear in it, or a sum of squares.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any, Self, TypeAlias
@@ -55,28 +54,34 @@ class Table:
 
     def squared_norm(self) -> int:
         """``‖x‖²``, exact."""
-        return sum(weight * _products(a, b) for weight, a, b in _pairs(self.parts))
+        within = sum(weight**2 * _core.squared_norm_of_integers(part) for weight, part in self._weighed)
+        return within + sum(weight * _products(a, b) for weight, a, b in self._mixed)
 
-    def row_sums(self, seed: bytes, begin: int, end: int) -> Sums:
-        """``Σ_c R_k[c]·x[c]`` for each row and ``Σ_c x[c]²``, both for ``begin ≤ c < end``."""
-        parts = tuple(part[begin:end] for part in self.parts)
-        return _sums(parts, lambda part: _core.binary_row_sums(seed, begin, part))
+    def grid(self, seed: bytes, variables: int) -> list[Sums]:
+        """``⟨R_k, x⟩`` and ``⟨x, x⟩`` with the two top variables of both at i and j from {0, 1, ∞}.
 
-    def row_differences(self, seed: bytes, half: int) -> Sums:
-        """``Σ_(c<half) (R_k[half + c] − R_k[c])·(x[half + c] − x[c])``, squares of the second factor."""
-        if len(self.parts) == 1:
-            return _as_sums(_core.binary_row_differences(seed, self.parts[0], half))
-        rows, _ = _sums(self.parts, lambda part: _core.binary_row_differences(seed, part, half))
-        steps = [_steps(part, half) for part in self.parts]
-        return rows, sum(weight * _products(a, b) for weight, a, b in _pairs(steps))
+        At place ``3·i + j``; at ∞ means the coefficient. The table has ``2^variables`` entries.
+        """
+        weights = [weight for weight, _ in self._weighed]
+        grids = [_core.binary_row_grid(seed, part, variables) for part in self.parts]
+        mixed = self._mixed_grid(variables)
+        found = []
+        for place, of_parts in enumerate(zip(*grids, strict=True)):
+            rows = [
+                sum(weight * row for weight, row in zip(weights, of_row, strict=True))
+                for of_row in zip(*(rows.tolist() for rows, _ in of_parts), strict=True)
+            ]
+            within = sum(weight**2 * squares for weight, (_, squares) in zip(weights, of_parts, strict=True))
+            found.append((rows, within + mixed[place]))
+        return found
 
     def bind_first(
-        self, seed: bytes, gammas: Scalars, half: int, rho: Scalars, tau: Scalars
+        self, seed: bytes, gammas: Scalars, variables: int, rho: Scalars, tau: Scalars
     ) -> tuple[Scalars, Scalars]:
-        """Bind the top variable of x and of ``A + τ·x`` to ρ: two tables of ``half`` entries."""
-        x, y = _core.bind_binary_rows(seed, gammas, self.parts[0], half, rho, tau)
-        for weight, part in self._further:
-            step, _ = _core.bind_binary_rows(seed, gammas, part, half, rho, tau)
+        """Bind the two top variables of x and of ``A + τ·x`` to ρ: two tables of a quarter of the size."""
+        x, y = _core.bind_binary_rows(seed, gammas, self.parts[0], variables, rho, tau)
+        for weight, part in self._weighed[1:]:
+            step, _ = _core.bind_binary_rows(seed, gammas, part, variables, rho, tau)
             x = linear_combination((x, step), from_int((1, weight)))
             scaled = linear_combination((step,), from_int((weight,)))
             y = linear_combination((y, scaled), np.concatenate((from_int((1,)), tau.reshape(1, 4))))
@@ -85,13 +90,26 @@ class Table:
     def folded(self, weights: Scalars) -> Scalars:
         """``Σ_row weights[row]·x[row, ·]``."""
         out = _core.fold_rows(self.parts[0], weights)
-        for weight, part in self._further:
+        for weight, part in self._weighed[1:]:
             out = linear_combination((out, _core.fold_rows(part, weights)), from_int((1, weight)))
         return out
 
     @property
-    def _further(self) -> list[tuple[int, Part]]:
-        return [(1 << (PART_BITS * index), part) for index, part in enumerate(self.parts) if index]
+    def _weighed(self) -> list[tuple[int, Part]]:
+        return [(1 << (PART_BITS * index), part) for index, part in enumerate(self.parts)]
+
+    @property
+    def _mixed(self) -> list[tuple[int, Part, Part]]:
+        """Terms of ``(Σ_i 2^(15·i)·parts[i])²`` with two different parts: a factor and both."""
+        return [(2 * a * b, low, high) for (a, low), (b, high) in combinations(self._weighed, 2)]
+
+    def _mixed_grid(self, variables: int) -> list[int]:
+        """What the mixed terms add to the squares of each place of the grid."""
+        total = [0] * 9
+        for weight, low, high in self._mixed:
+            places = zip(_grid(low, variables), _grid(high, variables), strict=True)
+            total = [sum_ + weight * _products(a, b) for sum_, (a, b) in zip(total, places, strict=True)]
+        return total
 
 
 def _parts(values: Integers) -> tuple[Part, ...]:
@@ -113,39 +131,18 @@ def _padded(values: Part, size: int) -> Part:
     return out
 
 
-def _as_sums(found: tuple[NDArray[np.int64], int]) -> Sums:
-    rows, squares = found
-    return rows.tolist(), squares
-
-
-def _sums(parts: tuple[Part, ...], kernel: Callable[[Part], Any]) -> Sums:
-    """Rows of all parts by a kernel, and their squares, of which the kernel knows those within a part."""
-    found = [_as_sums(kernel(part)) for part in parts]
-    weights = [1 << (PART_BITS * index) for index in range(len(parts))]
-    rows = [
-        sum(weight * row for weight, row in zip(weights, of_row, strict=True))
-        for of_row in zip(*(rows for rows, _ in found), strict=True)
-    ]
-    within = sum(weight**2 * squares for weight, (_, squares) in zip(weights, found, strict=True))
-    return rows, within + sum(weight * _products(a, b) for weight, a, b in _pairs(parts) if a is not b)
-
-
-def _steps(part: Part, half: int) -> NDArray[np.int32]:
-    """``x[half + c] − x[c]``, zero padded."""
-    steps = -part[:half].astype(np.int32)
-    steps[: len(part) - half] += part[half:]
-    return steps
-
-
-def _pairs(parts: Any) -> list[tuple[int, Any, Any]]:
-    """Terms of ``(Σ_i 2^(15·i)·parts[i])²``: a factor and two parts each."""
-    own = [(1 << (2 * PART_BITS * index), part, part) for index, part in enumerate(parts)]
-    mixed = combinations(enumerate(parts), 2)
-    return own + [(2 << (PART_BITS * (i + j)), a, b) for (i, a), (j, b) in mixed]
+def _grid(part: Part, variables: int) -> list[NDArray[np.int32]]:
+    """The quarters of a table with the top variables at 0, 1 and ∞, by place."""
+    table = np.zeros(1 << variables, dtype=np.int32)
+    table[: len(part)] = part
+    quarters = table.reshape(2, 2, -1)
+    upper = np.concatenate((quarters, quarters[1:] - quarters[:1]))
+    both = np.concatenate((upper, upper[:, 1:] - upper[:, :1]), axis=1)
+    return list(both.reshape(9, -1))
 
 
 def _products(a: NDArray[Any], b: NDArray[Any]) -> int:
-    """``⟨a, b⟩`` of integers of at most 17 bits, exact."""
+    """``⟨a, b⟩`` of integers of at most 18 bits, exact."""
     total = 0
     for start in range(0, len(a), _CHUNK):
         chunk = slice(start, start + _CHUNK)
