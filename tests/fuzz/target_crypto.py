@@ -15,6 +15,7 @@ from zkpfl.crypto.generators import generators
 from zkpfl.crypto.points import G1Array, decode_points
 from zkpfl.crypto.proofs import aggregation, norm
 from zkpfl.crypto.proofs.folding import FoldingProof, proof_bytes
+from zkpfl.crypto.proofs.norm_verifier import NormProof
 from zkpfl.crypto.scalars import encode_scalars, from_int
 from zkpfl.crypto.transcript import CONTEXT_BYTES, Context
 from zkpfl.errors import (
@@ -110,6 +111,39 @@ def aggregation_proofs(data: bytes) -> None:
     assert decoded.points.encode() == decoded.encoded
     assert decoded.encoded + encode_scalars(decoded.responses) == proof
     assert not aggregation.verify(statement, proof, generators(COLUMNS))
+
+
+@cache
+def _norm_proof() -> tuple[norm.Statement, bytes]:
+    gens = generators(COLUMNS)
+    witness = norm.Witness(np.arange(300, dtype=np.int16), from_int((1, 2)))
+    points = commit_lanes(witness.values, witness.blindings, LAYOUT, gens)
+    bound = witness.squared_norm()
+    statement = norm.Statement(CONTEXT, bytes(20), KEY, 300, COLUMNS, bound, points)
+    return statement, norm.prove(statement, witness, gens)
+
+
+@fuzz_target("shares")
+def norm_proofs(data: bytes) -> None:
+    """Any bytes, or a proof changed; one that decodes is given back by its parts, and is no proof."""
+    reader = Reader(data)
+    statement, known = _norm_proof()
+    proof = reader.damage(known) if reader.byte() & 1 else reader.rest().ljust(len(known), b"\0")
+    gens = generators(COLUMNS)
+    try:
+        decoded = NormProof.decode(proof, statement.shape)
+    except (InvalidEncoding, InvalidPoint, InvalidScalar):
+        assert norm.verify_batch([statement], [proof], gens) == (0,)
+        return
+    parts = (
+        decoded.mask_commitment,
+        decoded.masked_sums,
+        *decoded.polynomials,
+        decoded.claims,
+        decoded.cross,
+    )
+    assert b"".join(parts) + decoded.opening.encoded + encode_scalars(decoded.opening.responses) == proof
+    assert norm.verify(statement, proof, gens) == (proof == known)
 
 
 @fuzz_target("shares")

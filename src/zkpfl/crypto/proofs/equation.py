@@ -37,7 +37,7 @@ def hold(equations: Sequence[Equation], gens: Generators) -> bool:
     """Whether all equations hold, by one multi-scalar multiplication.
 
     Several are added up with secret weights of 128 bits, drawn now: if one does not hold, the sum is infinity
-    with probability at most 2^-128 (docs/notes/norm-proof.md). No equations hold.
+    with probability at most 2^-127 (docs/notes/norm-proof.md). No equations hold.
 
     Parameters
     ----------

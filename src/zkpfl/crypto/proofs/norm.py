@@ -25,7 +25,7 @@ from zkpfl.errors import InvalidEncoding, InvalidParameter, JobFailed
 __all__ = ["Statement", "Witness", "proof_bytes", "prove", "prove_with_masks", "verify", "verify_batch"]
 
 MOST_ATTEMPTS = 64
-"""An attempt fails with probability ``K·2^-56 < 2^-12`` at most: so many in a row never do."""
+"""An attempt fails with probability ``K·2^-56``, about 2^-12 at most: so many in a row never do."""
 
 
 def proof_bytes(rows: int, columns: int) -> int:
