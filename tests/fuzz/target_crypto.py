@@ -177,29 +177,6 @@ def commitments(data: bytes) -> None:
 
 
 @fuzz_target("crypto")
-def norm_proofs(data: bytes) -> None:
-    """Any bytes, or a proof changed: only the very proof holds."""
-    reader, (statement, good) = Reader(data), _proved_norm()
-    proof = reader.damage(good) if reader.byte() & 1 else reader.rest()[: len(good)].ljust(len(good), b"\0")
-    gens = generators(COLUMNS)
-    try:
-        holds = norm.verify(statement, proof, gens)
-    except InvalidEncoding:
-        holds = False
-    assert holds == (proof == good)
-    assert norm.verify_batch([statement, statement], [good, proof], gens) == (() if holds else (1,))
-
-
-@cache
-def _proved_norm() -> tuple[norm.Statement, bytes]:
-    values, gens = np.arange(300, dtype=np.int16) % 50, generators(COLUMNS)
-    blindings = from_int([7, 8])
-    lanes = commit_lanes(values, blindings, LAYOUT, gens)
-    statement = norm.Statement.of(CONTEXT, bytes(20), bytes(32), LAYOUT, lanes)
-    return statement, norm.prove(statement, norm.Witness(values, blindings), gens)
-
-
-@fuzz_target("crypto")
 def account_signatures(data: bytes) -> None:
     reader = Reader(data)
     digest, key = reader.take(32), signatures.AccountKey.from_bytes(KEY)
