@@ -76,7 +76,7 @@ def encoded_accuracy(
         fixed_point = FixedPoint(len(weights), slack * bundle.recipe.clip_norm, value_bits)
         mean = encoded_mean(updates, fixed_point, np.random.default_rng([seed, number]))
         weights = server_step(weights, mean, bundle.recipe.server_learning_rate)
-    return evaluate(model, weights, test.features, test.labels).accuracy
+    return evaluate(model, weights, test, bundle.recipe).accuracy
 
 
 def encoded_mean(

@@ -3,9 +3,12 @@
 import numpy as np
 
 from tests.e2e.live_network import STAKE, LiveNetwork
-from zkpfl.learning.averaging import simulate
+from tests.heart_rate import heart_rate, heart_rate_bundle
+from zkpfl.learning.averaging import common_standardizer, simulate
 from zkpfl.learning.bundle import Bundle
+from zkpfl.learning.evaluation import evaluate
 from zkpfl.learning.heart_disease import HospitalSplit
+from zkpfl.learning.records import Records
 from zkpfl.learning.training_worker import TrainingLimits
 from zkpfl.learning.weights import checkpoint_weights, flatten
 from zkpfl.ledger.records import MPC, JobStatus
@@ -65,3 +68,31 @@ def test_job_for_statistics_alone(
         np.testing.assert_allclose(
             [moments["mean"], moments["std"]], [column.mean(), column.std()], atol=1e-4
         )
+
+
+def test_regression_of_four_hospitals(network: LiveNetwork) -> None:
+    """Heart rates: what the ledger calls accuracy is the share of predictions within the tolerance."""
+    bundle, trainers = heart_rate_bundle(0), [split.train for split in heart_rate(0)]
+    job_id = network.start_owner(bundle, training_rounds=3, baseline_ppm=100_000)
+    for records in trainers:
+        network.start_trainer(job_id, records, limits=TrainingLimits())
+
+    result = network.finish()
+
+    assert (result.job.status, result.job.trained, result.job.failures) == (JobStatus.DONE, 3, 0)
+    for thread in [*network.nodes, *network.trainers]:
+        assert not thread.recorder.of("fault"), thread.recorder.of("fault")
+    plain = simulate(bundle, trainers, rounds=3, seed=0)
+    accuracies = [network.treasury.round(job_id, number).accuracy for number in (2, 3, 4)]
+    for accuracy, round_ in zip(accuracies, plain, strict=True):
+        assert accuracy is not None
+        assert abs(accuracy / 1e6 - round_.score.accuracy) <= 0.1  # of one slice, here of all the test set
+    # On the whole test set the verified model is that of plain averaging, up to the rounding of the encoding.
+    model, test = bundle.model(), bundle.test_set
+    assert test is not None
+    assert result.checkpoint is not None
+    features = common_standardizer(trainers).apply(test.features)
+    weights = checkpoint_weights(model, result.checkpoint)
+    score = evaluate(model, weights, Records(features, test.labels), bundle.recipe)
+    assert abs(score.accuracy - plain[-1].score.accuracy) <= 0.02
+    assert abs(score.loss - plain[-1].score.loss) <= 0.02 * plain[-1].score.loss

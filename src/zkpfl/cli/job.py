@@ -56,7 +56,10 @@ def submit(
     ] = None,
     target: Annotated[
         str | None,
-        typer.Option(metavar="ACCURACY", help="Accuracy that ends the job; the model's own by default."),
+        typer.Option(
+            metavar="ACCURACY",
+            help="Accuracy that ends the job; the model's own, or its recipe's, by default.",
+        ),
     ] = None,
     baseline: Annotated[
         str, typer.Option(metavar="ACCURACY", help="Accuracy from which improvement is paid.")

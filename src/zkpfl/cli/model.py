@@ -23,7 +23,8 @@ RecipeValues = Annotated[
         "--set",
         metavar="NAME=VALUE",
         help="A value of the training recipe, such as learning_rate=0.05, optimizer=adam, local_epochs=2, "
-        "batch_size=32, clip_norm=1 or statistics=true. May be repeated; docs/guides/models.md lists all.",
+        "batch_size=32, clip_norm=1, statistics=true, target=0.8, or tolerance=10 of a regression. "
+        "May be repeated; docs/guides/models.md lists all.",
     ),
 ]
 Features = Annotated[
@@ -31,7 +32,8 @@ Features = Annotated[
     typer.Option(metavar="NAME,…", help="Names of the input columns; x0, x1, … if not given."),
 ]
 Classes = Annotated[
-    str | None, typer.Option(metavar="NAME,…", help="Names of the classes; 0, 1, … if not given.")
+    str | None,
+    typer.Option(metavar="NAME,…", help="Names of the classes; 0, 1, … if not given. A regression has none."),
 ]
 TestSet = Annotated[
     str | None,
@@ -52,6 +54,20 @@ Range = Annotated[
         "--ranges",
         metavar="LOW:HIGH[,…]",
         help="Of all features, or of each, known without looking at data: scales them to [−1, 1].",
+    ),
+]
+Outputs = Annotated[
+    int,
+    typer.Option(
+        min=1,
+        help="Classes; 1 for a regression, or for two classes with --set loss=binary_cross_entropy.",
+    ),
+]
+LabelRange = Annotated[
+    str | None,
+    typer.Option(
+        metavar="LOW:HIGH",
+        help="Of the labels of a regression, known without looking at data: scales them to [−1, 1].",
     ),
 ]
 Seed = Annotated[int, typer.Option(min=0, help="Of the initial weights.")]
@@ -104,6 +120,7 @@ def export(
     set_: RecipeValues = None,
     test_set: TestSet = None,
     ranges: Range = None,
+    label_range: LabelRange = None,
     epsilon: Epsilon = 5.0,
     delta: Delta = 1e-3,
     rounds: Rounds = 10,
@@ -125,6 +142,7 @@ def export(
         set_,
         test_set,
         ranges,
+        label_range,
         budget,
         Output(json),
     )
@@ -133,7 +151,7 @@ def export(
 @app.command("mlp")
 def mlp(
     inputs: Annotated[int, typer.Option(min=1, help="Inputs of a record.")],
-    outputs: Annotated[int, typer.Option(min=2, help="Classes.")],
+    outputs: Outputs,
     out: OutFile,
     hidden: Annotated[
         str, typer.Option(metavar="N,…", help="Widths of the hidden layers; none: logistic regression.")
@@ -146,6 +164,7 @@ def mlp(
     set_: RecipeValues = None,
     test_set: TestSet = None,
     ranges: Range = None,
+    label_range: LabelRange = None,
     epsilon: Epsilon = 5.0,
     delta: Delta = 1e-3,
     rounds: Rounds = 10,
@@ -160,13 +179,13 @@ def mlp(
     widths = _numbers(hidden, "hidden", separator=",") if hidden else ()
     budget = None if no_privacy else Budget(epsilon, delta, rounds, records, max_grad_norm)
     module = architectures.mlp(inputs, widths, outputs, activation=activation, dropout=dropout, seed=seed)
-    _write(module, inputs, out, features, classes, set_, test_set, ranges, budget, Output(json))
+    _write(module, inputs, out, features, classes, set_, test_set, ranges, label_range, budget, Output(json))
 
 
 @app.command("cnn")
 def cnn(
     image: Annotated[str, typer.Option(metavar="CxHxW", help="Channels, height and width, such as 1x28x28.")],
-    outputs: Annotated[int, typer.Option(min=2, help="Classes.")],
+    outputs: Outputs,
     out: OutFile,
     channels: Annotated[str, typer.Option(metavar="N,…", help="Widths of the convolutions.")] = "16,32",
     activation: Annotated[str, typer.Option(help="relu, tanh, gelu or silu.")] = "relu",
@@ -177,6 +196,7 @@ def cnn(
     set_: RecipeValues = None,
     test_set: TestSet = None,
     ranges: Range = None,
+    label_range: LabelRange = None,
     epsilon: Epsilon = 5.0,
     delta: Delta = 1e-3,
     rounds: Rounds = 10,
@@ -195,16 +215,16 @@ def cnn(
     widths = _numbers(channels, "channels", separator=",")
     module = architectures.cnn(shape, widths, outputs, activation=activation, norm=norm, seed=seed)
     inputs = shape[0] * shape[1] * shape[2]
-    _write(module, inputs, out, features, classes, set_, test_set, ranges, budget, Output(json))
+    _write(module, inputs, out, features, classes, set_, test_set, ranges, label_range, budget, Output(json))
 
 
 @app.command("show")
 def show(file: Annotated[Path, typer.Argument(metavar="FILE", help="A bundle.")], json: Json = False) -> None:
     """Show what is in a bundle, after all the checks that a trainer makes."""
-    from zkpfl.cli.sources import model_source
+    from zkpfl.cli.sources import read_bundle
     from zkpfl.learning.summary import summarize_bundle
 
-    Output(json).result(summarize_bundle(model_source(str(file), 0).bundle))
+    Output(json).result(summarize_bundle(read_bundle(file)))
 
 
 def _write(
@@ -216,6 +236,7 @@ def _write(
     values: list[str] | None,
     test_set: str | None,
     ranges: str | None,
+    label_range: str | None,
     budget: Budget | None,
     output: Output,
 ) -> None:
@@ -227,9 +248,13 @@ def _write(
     if out.exists():
         raise InvalidParameter(f"{out} exists already", field="out", hint="choose another file")
     names = _names(features, "x", inputs, "features")
-    labels = _names(classes, "", count_outputs(module, inputs), "classes")
     given = dict(_assignment(text) for text in values or [])
-    recipe = Recipe.from_values(names, labels, given, _ranges(ranges, inputs))
+    outputs = count_outputs(module, inputs, tokens="vocabulary" in given)
+    if outputs == 1:
+        given.setdefault("loss", "mse")
+    labels = _class_names(classes, outputs, given.get("loss"))
+    limits = None if label_range is None else _pair(label_range, "label-range")
+    recipe = Recipe.from_values(names, labels, given, _ranges(ranges, inputs), limits)
     if budget is not None:
         recipe = budget.applied(recipe)
     records = None if test_set is None else data_source(test_set, 0).load(recipe)
@@ -256,14 +281,25 @@ def _inputs(example: str) -> int:
 def _ranges(text: str | None, inputs: int) -> tuple[tuple[float, float], ...] | None:
     if text is None:
         return None
-    try:
-        pairs = [tuple(float(end) for end in part.split(":")) for part in text.split(",")]
-        checked = tuple((low, high) for low, high in pairs)
-    except ValueError as error:
-        raise InvalidParameter(f"{text!r} is not LOW:HIGH[,…]", field="ranges") from error
+    checked = tuple(_pair(part, "ranges") for part in text.split(","))
     if len(checked) not in (1, inputs):
         raise InvalidParameter(f"{len(checked)} for {inputs} features", field="ranges")
     return checked if len(checked) == inputs else checked * inputs
+
+
+def _pair(text: str, field: str) -> tuple[float, float]:
+    try:
+        low, high = (float(end) for end in text.split(":"))
+    except ValueError as error:
+        raise InvalidParameter(f"{text!r} is not LOW:HIGH", field=field) from error
+    return low, high
+
+
+def _class_names(given: str | None, outputs: int, loss: str | None) -> tuple[str, ...]:
+    """A class for each output; two for one logit, and none in a regression."""
+    if loss == "mse":
+        return _names(given, "", 0, "classes")
+    return _names(given, "", 2 if loss == "binary_cross_entropy" else outputs, "classes")
 
 
 def _names(given: str | None, prefix: str, count: int, field: str) -> tuple[str, ...]:

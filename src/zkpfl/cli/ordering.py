@@ -32,7 +32,8 @@ class OrderOptions:
     fee
         Decimal MPC.
     rounds, target
-        Most training rounds and the accuracy that ends the job; None takes what suits the model.
+        Most training rounds and the accuracy that ends the job; None takes what suits the model, or what its
+        recipe states. A target given here wins, and stands in the recipe that is sealed.
     baseline
         Accuracy from which improvement is paid.
     threshold, quorum, max_trainers
@@ -78,7 +79,7 @@ def order_of(options: OrderOptions, model: ModelSource) -> JobOrder:
     target = options.target or model.target
     if rounds is None or target is None:
         field = "rounds" if rounds is None else "target"
-        raise InvalidParameter("a bundle file does not say it", field=field, hint=f"give --{field}")
+        raise InvalidParameter("the bundle does not say it", field=field, hint=f"give --{field}")
     return JobOrder(
         fee=parse_mpc(options.fee, field="fee"),
         training_rounds=rounds,

@@ -141,12 +141,27 @@ def model_source(
             text = "exact statistics are not private"
             raise InvalidParameter(text, field="model", hint="add --no-privacy if their holders agree")
         return ModelSource(statistics_bundle(tuple(text.removeprefix("stats:").split(","))), 0, "1")
+    bundle = _as_private(read_bundle(Path(text)), privacy, rounds)
+    target = bundle.recipe.target
+    return ModelSource(bundle, target=None if target is None else f"{target:.6f}")
+
+
+def read_bundle(path: Path) -> Bundle:
+    """Read a bundle file, whoever made it, with all the checks that a trainer makes.
+
+    Raises
+    ------
+    InvalidParameter
+        No such file, or larger than any bundle.
+    InvalidBundle
+        The file is not a bundle.
+    """
     from zkpfl.learning.bundle import MAX_BUNDLE_BYTES, Bundle
 
-    path = _existing(Path(text), field="model", hint="heart, digits, stats:COLUMN,… or a bundle file")
-    if path.stat().st_size > MAX_BUNDLE_BYTES:
-        raise InvalidParameter(f"{path} is larger than any bundle", field="model")
-    return ModelSource(_as_private(Bundle.from_bytes(path.read_bytes()), privacy, rounds))
+    file = _existing(path, field="model", hint="heart, digits, stats:COLUMN,… or a bundle file")
+    if file.stat().st_size > MAX_BUNDLE_BYTES:
+        raise InvalidParameter(f"{file} is larger than any bundle", field="model")
+    return Bundle.from_bytes(file.read_bytes())
 
 
 def _heart_model(seed: int, privacy: PrivacyOptions, rounds: int | None) -> ModelSource:

@@ -86,7 +86,7 @@ def simulate(
         weights = server_step(
             weights, _mean(updates, bundle.recipe.clip_norm), bundle.recipe.server_learning_rate
         )
-        score = evaluate(model, weights, test.features, test.labels)
+        score = evaluate(model, weights, test, bundle.recipe)
         history.append(Round(score, max(float(np.linalg.norm(update)) for update in updates)))
         if target is not None and score.accuracy >= target:
             break

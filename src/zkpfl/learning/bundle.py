@@ -43,7 +43,8 @@ class Bundle:
     weights
         safetensors of the initial weights.
     recipe
-        Training recipe; the graph has one input for each feature and one output for each class.
+        Training recipe; the graph has one input for each feature, and the outputs that the recipe's loss
+        takes: one for each class, or one alone.
     test_set
         The owner's test records, not standardised; None if the owner has none, and in the bundle of a job,
         whose members get them slice by slice.
@@ -61,15 +62,18 @@ class Bundle:
 
     def __post_init__(self) -> None:
         model = self.model()
-        inputs, outputs = len(self.recipe.features), len(self.recipe.classes)
+        inputs, outputs = len(self.recipe.features), self.recipe.outputs
         if (model.inputs, model.outputs) != (inputs, outputs):
             message = f"is {model.inputs} → {model.outputs}, the recipe says {inputs} → {outputs}"
             raise InvalidBundle(message, field="graph")
+        if model.graph.vocabulary != self.recipe.vocabulary:
+            message = f"is {model.graph.vocabulary}, the recipe says {self.recipe.vocabulary}"
+            raise InvalidBundle(message, field="graph.vocabulary")
         if dimension(model) > tensors.MAX_ELEMENTS:
             raise InvalidBundle(f"has more than {tensors.MAX_ELEMENTS} weights", field="weights")
         model.require_batch(self.recipe.batch_size)
         if isinstance(self.recipe.privacy, RecordPrivacy):
-            require_separable(model)
+            require_separable(model, self.recipe)
         self._check_noise(model)
         if self.test_set is not None:
             _check_records(self.test_set.features, self.test_set.labels, self.recipe)
@@ -157,9 +161,10 @@ def unpack_records(data: bytes, recipe: Recipe) -> Records:
 
 def _check_records(features: object, labels: object, recipe: Recipe) -> Records:
     x, y = np.asarray(features), np.asarray(labels)
-    if x.dtype != np.float32 or y.dtype != np.int64:
-        raise InvalidBundle("must be float32 features and int64 labels", field="test_set")
+    if (x.dtype, y.dtype) != (recipe.feature_dtype, recipe.label_dtype):
+        text = f"must be {recipe.feature_dtype} features and {recipe.label_dtype} labels"
+        raise InvalidBundle(text, field="test_set")
     try:
-        return Records.checked(x, y, inputs=len(recipe.features), classes=len(recipe.classes))
+        return recipe.checked(x, y)
     except InvalidData as error:
         raise InvalidBundle(error.message, field=f"test_set.{error.field}") from error

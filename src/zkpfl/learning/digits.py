@@ -12,7 +12,7 @@ from zkpfl.learning.architectures import mlp
 from zkpfl.learning.bundle import Bundle
 from zkpfl.learning.export import bundle_of
 from zkpfl.learning.recipe import Recipe
-from zkpfl.learning.records import Records, stratified_split
+from zkpfl.learning.records import Labels, Records, stratified_split
 from zkpfl.privacy.record_level import RecordPrivacy
 
 FEATURES = tuple(f"pixel_{row}_{column}" for row in range(8) for column in range(8))
@@ -130,7 +130,7 @@ def digits_bundle(
 
 
 def _dirichlet(
-    labels: NDArray[np.int64], trainers: int, alpha: float, generator: np.random.Generator
+    labels: Labels, trainers: int, alpha: float, generator: np.random.Generator
 ) -> list[NDArray[np.int64]]:
     for _ in range(_DRAWS):
         parts: list[list[NDArray[np.int64]]] = [[] for _ in range(trainers)]

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from zkpfl.learning.graph import EVALUATION_BATCH, GraphModule
+from zkpfl.learning.objective import count_right, loss_of, training_labels
+from zkpfl.learning.recipe import Recipe
 from zkpfl.learning.records import Records
 from zkpfl.learning.weights import Vector, assign
 
 
 @dataclass(frozen=True)
 class Score:
-    """``correct`` of ``total`` records were classified right; ``loss`` is the mean cross entropy in nats."""
+    """``correct`` of ``total`` records were right by the recipe's metric; ``loss`` is the mean."""
 
     correct: int
     total: int
@@ -27,10 +27,8 @@ class Score:
         return self.correct / self.total
 
 
-def evaluate(
-    model: GraphModule, weights: Vector, features: NDArray[np.float32], labels: NDArray[np.int64]
-) -> Score:
-    """Classify records with the given weights, in eval mode on the CPU.
+def evaluate(model: GraphModule, weights: Vector, records: Records, recipe: Recipe) -> Score:
+    """Predict records with the given weights, in eval mode on the CPU.
 
     Parameters
     ----------
@@ -38,32 +36,32 @@ def evaluate(
         Its weights are overwritten.
     weights
         float32 ``[d]``.
-    features
-        float32 ``[n, f]``, standardised as in training, ``n ≥ 1``.
-    labels
-        int64 ``[n]``, in ``[0, c)``.
+    records
+        Features standardised as in training, labels in their own unit.
+    recipe
+        Gives loss and metric.
 
     Raises
     ------
     InvalidData
-        Features or labels do not fit the model.
+        Features or labels do not fit the recipe.
     InvalidParameter
         The weights do not.
     InvalidBundle
         See :func:`require_evaluable`.
     """
-    records = Records.checked(features, labels, inputs=model.inputs, classes=model.outputs)
+    records, summed = recipe.checked(records.features, records.labels), loss_of(recipe, reduction="sum")
+    wanted = training_labels(records.labels, recipe)
     require_evaluable(model, len(records))
     model.cpu().eval()
     assign(model, weights)
     correct, loss = 0, 0.0
     with torch.inference_mode():
         for start in range(0, len(records), EVALUATION_BATCH):
-            x = torch.from_numpy(records.features[start : start + EVALUATION_BATCH])
-            y = torch.from_numpy(records.labels[start : start + EVALUATION_BATCH])
-            logits = model(x)
-            correct += int((logits.argmax(dim=1) == y).sum())
-            loss += float(torch.nn.functional.cross_entropy(logits.double(), y, reduction="sum"))
+            part = slice(start, start + EVALUATION_BATCH)
+            outputs = model(torch.from_numpy(records.features[part]))
+            correct += count_right(outputs, torch.from_numpy(records.labels[part]), recipe)
+            loss += float(summed(outputs.double(), torch.from_numpy(wanted[part])))
     return Score(correct, len(records), loss / len(records))
 
 

@@ -37,7 +37,7 @@ _PLACEMENT = {"layout", "device", "pin_memory"}
 """Arguments of where a new tensor lies: the interpreter decides that."""
 
 
-def export_graph(module: nn.Module, example: Tensor) -> tuple[bytes, bytes]:
+def export_graph(module: nn.Module, example: Tensor, vocabulary: int | None = None) -> tuple[bytes, bytes]:
     """Convert a module to a graph and weights.
 
     Parameters
@@ -45,7 +45,9 @@ def export_graph(module: nn.Module, example: Tensor) -> tuple[bytes, bytes]:
     module
         The owner's own module: torch.export runs its code. It is copied, not changed.
     example
-        float32 ``[batch, features]``, at least two records; only the shape matters.
+        float32 ``[batch, features]``, at least two records; only the shape matters. With a vocabulary int64.
+    vocabulary
+        v, if the module takes token ids in [0, v).
 
     Returns
     -------
@@ -60,8 +62,10 @@ def export_graph(module: nn.Module, example: Tensor) -> tuple[bytes, bytes]:
         The module cannot be exported, uses an operator that is not allowed, shares a tensor under two names,
         or holds tensors other than float32.
     """
-    if example.ndim != 2 or len(example) < 2 or example.dtype != torch.float32:
-        raise InvalidBundle("must be float32 [batch, features] with two records or more", field="example")
+    dtype = torch.float32 if vocabulary is None else torch.int64
+    if example.ndim != 2 or len(example) < 2 or example.dtype != dtype:
+        text = f"must be {str(dtype)[6:]} [batch, features] with two records or more"
+        raise InvalidBundle(text, field="example")
     module = copy.deepcopy(module).cpu().eval()
     _refuse_tied(module)
     try:
@@ -71,7 +75,7 @@ def export_graph(module: nn.Module, example: Tensor) -> tuple[bytes, bytes]:
             program = torch.export.export(module, (example.cpu(),), dynamic_shapes=({0: batch},))
     except Exception as error:  # whatever the owner's module raises under tracing
         raise InvalidBundle(f"torch.export refused it: {error}", field="module") from error
-    nodes, names, output = _convert(program)
+    nodes, names, output = _convert(program, vocabulary)
     stored = {**program.state_dict, **program.constants}
     arrays = {name: stored[name].detach().contiguous().numpy() for name in names}
     if wrong := [name for name, array in arrays.items() if array.dtype != "float32"]:
@@ -114,11 +118,11 @@ def load_module(source: str) -> nn.Module:
     return made
 
 
-def count_outputs(module: nn.Module, inputs: int) -> int:
+def count_outputs(module: nn.Module, inputs: int, *, tokens: bool = False) -> int:
     """How many outputs a module has for records of so many inputs; ``InvalidBundle`` if it has none."""
     try:
         with torch.inference_mode():
-            result = copy.deepcopy(module).cpu().eval()(torch.zeros(2, inputs))
+            result = copy.deepcopy(module).cpu().eval()(_example(inputs, tokens=tokens))
     except Exception as error:  # whatever the owner's module raises
         raise InvalidBundle(f"does not take {inputs} inputs: {error}", field="example") from error
     if not isinstance(result, Tensor) or result.ndim != 2 or len(result) != 2:
@@ -146,7 +150,7 @@ def _refuse_tied(module: nn.Module) -> None:
         seen[id(parameter)] = name
 
 
-def _convert(program: Any) -> tuple[list[dict[str, Any]], list[str], int]:
+def _convert(program: Any, vocabulary: int | None) -> tuple[list[dict[str, Any]], list[str], int]:
     signature = program.graph_signature
     parameters: dict[str, str] = signature.inputs_to_parameters
     buffers: dict[str, str] = {**signature.inputs_to_buffers, **signature.inputs_to_lifted_tensor_constants}
@@ -168,7 +172,7 @@ def _convert(program: Any) -> tuple[list[dict[str, Any]], list[str], int]:
                 "name": names[-1],
             }
         elif node.op == "placeholder":
-            entry = {"op": "input"}
+            entry = {"op": "input"} if vocabulary is None else {"op": "input", "vocabulary": vocabulary}
         else:
             entry = {"op": _operator(node), "args": _arguments(node, index)}
         index[node.name] = len(nodes)
@@ -214,5 +218,10 @@ def _encode(value: Any, index: dict[str, int]) -> Any:
 
 def bundle_of(module: nn.Module, recipe: Recipe, test_set: Records | None = None) -> Bundle:
     """Bundle of the owner's module, recipe and test set; raises ``InvalidBundle`` if they do not fit."""
-    example = torch.zeros(2, len(recipe.features))
-    return Bundle(*export_graph(module, example), recipe, test_set)
+    vocabulary = recipe.vocabulary
+    example = _example(len(recipe.features), tokens=vocabulary is not None)
+    return Bundle(*export_graph(module, example, vocabulary), recipe, test_set)
+
+
+def _example(inputs: int, *, tokens: bool) -> Tensor:
+    return torch.zeros(2, inputs, dtype=torch.int64 if tokens else torch.float32)

@@ -7,6 +7,8 @@ Format ``zkpfl.graph.v1``::
                {"op": "aten.linear.default", "args": {"input": {"node": 0}, "weight": {"node": 1}}}, ...]}
 
 A node refers only to nodes before it. The input is float32 ``[batch, f]``, the output float32 ``[batch, c]``.
+An input ``{"op": "input", "vocabulary": v}`` is int64 ``[batch, f]`` instead: token ids in [0, v), which only
+embeddings read.
 """
 
 from __future__ import annotations
@@ -26,11 +28,12 @@ from zkpfl.learning.operators import (
     ITEM,
     MODE_ARGUMENT,
     OPERATORS,
+    TOKENS,
     Reference,
     check_arguments,
     result_kind,
 )
-from zkpfl.learning.recipe import MAX_CLASSES, MAX_FEATURES
+from zkpfl.learning.recipe import MAX_CLASSES, MAX_FEATURES, MAX_VOCABULARY
 from zkpfl.learning.recurrent import GATES, empty_result
 from zkpfl.learning.work import MAX_TRIAL_WORK, MAX_WORK, Meter, tensors_in
 
@@ -52,11 +55,22 @@ _TORCH_REFUSALS = (RuntimeError, ValueError, TypeError, IndexError, NotImplement
 
 @dataclass(frozen=True)
 class Node:
-    """One checked step: a source (``input``, ``parameter``, ``buffer`` with ``name``) or an operator call."""
+    """One checked step: a source (``input``, ``parameter``, ``buffer`` with ``name``) or an operator call.
+
+    An ``input`` with a ``vocabulary`` is of token ids.
+    """
 
     op: str
     name: str = ""
     arguments: Mapping[str, Any] | None = None
+    vocabulary: int | None = None
+
+    @property
+    def kind(self) -> str:
+        """What it gives to later nodes; see `check_arguments`."""
+        if self.arguments is not None:
+            return result_kind(self.op)
+        return self.op if self.vocabulary is None else TOKENS
 
 
 @dataclass(frozen=True)
@@ -84,6 +98,11 @@ class Graph:
             output=_integer(body["output"], 0, len(nodes) - 1, "graph.output"),
             nodes=nodes,
         )
+
+    @property
+    def vocabulary(self) -> int | None:
+        """v of token ids in [0, v); None if features are numbers."""
+        return next(node.vocabulary for node in self.nodes if node.op == "input")
 
     def names(self, op: str) -> list[str]:
         """Names of all ``parameter`` or ``buffer`` nodes, in the order of the graph."""
@@ -163,10 +182,17 @@ class GraphModule(nn.Module):
         return {name: getattr(self, _attribute(name)) for name in self._names}
 
     def forward(self, features: Tensor) -> Tensor:
-        """Outputs float32 ``[batch, outputs]`` of features float32 ``[batch, inputs]``."""
+        """Outputs float32 ``[batch, outputs]`` of features ``[batch, inputs]``, as in :meth:`example`."""
         values = self.graph.run(features, self.tensors(), training=self.training)
         result: Tensor = values[self.graph.output]
         return result
+
+    def example(self, size: int, *, device: str = "cpu") -> Tensor:
+        """Features ``[size, inputs]`` as the model takes them: zeros, or the last token everywhere."""
+        vocabulary, shape = self.graph.vocabulary, (size, self.inputs)
+        if vocabulary is None:
+            return torch.zeros(shape, device=device)
+        return torch.full(shape, vocabulary - 1, dtype=torch.int64, device=device)
 
     def require_batch(self, size: int, *, modes: tuple[bool, ...] = BOTH_MODES) -> None:
         """Raise ``InvalidBundle`` unless the graph works, and fits in memory and time, for ``size`` records.
@@ -186,12 +212,12 @@ class GraphModule(nn.Module):
 
     def _try_shapes(self, size: int, training: bool, limit: int) -> None:
         weights = {name: torch.empty_like(tensor, device="meta") for name, tensor in self.tensors().items()}
-        self._try(torch.empty(size, self.inputs, device="meta"), weights, training, limit)
+        self._try(self.example(size, device="meta"), weights, training, limit)
 
     def _try_two_records(self) -> None:
-        """The meta device accepts some calls that the real kernels refuse, such as an axis out of range."""
+        """The meta device accepts some calls that the real kernels refuse, such as a token out of range."""
         copies = {name: tensor.clone() for name, tensor in self.tensors().items()}
-        features = torch.zeros(TRIAL_RECORDS, self.inputs)
+        features = self.example(TRIAL_RECORDS)
         for training in BOTH_MODES:
             if not self._try(features, copies, training).requires_grad:
                 raise InvalidBundle("depends on no parameter", field="graph.output")
@@ -205,7 +231,7 @@ class GraphModule(nn.Module):
                 values = self.graph.run(features, weights, training=training, meter=meter)
         except _TORCH_REFUSALS as error:
             raise InvalidBundle(f"does not run: {error}", field="graph") from error
-        made = list(tensors_in(values))
+        made = [value for value in tensors_in(values) if value is not features]
         if any(value.dtype != torch.float32 for value in made):
             raise InvalidBundle("every value must be float32", field="graph")
         if sum(value.numel() for value in made) > MAX_ACTIVATIONS:
@@ -237,9 +263,9 @@ def _parse_nodes(items: object) -> tuple[Node, ...]:
     for index, item in enumerate(items):
         node = _parse_node(item, kinds, f"graph.nodes[{index}]")
         nodes.append(node)
-        kinds.append(node.op if node.arguments is None else result_kind(node.op))
+        kinds.append(node.kind)
     names = [node.name for node in nodes if node.name]
-    if len(set(names)) != len(names) or kinds.count("input") != 1:
+    if len(set(names)) != len(names) or sum(node.op == "input" for node in nodes) != 1:
         raise InvalidBundle("one input is needed, and each tensor only once", field="graph.nodes")
     return tuple(nodes)
 
@@ -247,8 +273,7 @@ def _parse_nodes(items: object) -> tuple[Node, ...]:
 def _parse_node(item: object, kinds: list[str], field: str) -> Node:
     op = item.get("op") if isinstance(item, dict) else None
     if op == "input":
-        strict_json.require_keys(item, {"op"}, field=field, error=InvalidBundle)
-        return Node("input")
+        return _parse_input(item, field)
     if op in ("parameter", "buffer"):
         name = strict_json.require_keys(item, {"op", "name"}, field=field, error=InvalidBundle)["name"]
         if not isinstance(name, str) or not tensors.NAME.fullmatch(name):
@@ -260,6 +285,15 @@ def _parse_node(item: object, kinds: list[str], field: str) -> Node:
     if not isinstance(arguments, dict):
         raise InvalidBundle("must be an object", field=f"{field}.args")
     return Node(op, arguments=check_arguments(op, arguments, kinds, field=field))
+
+
+def _parse_input(item: Any, field: str) -> Node:
+    optional = item.keys() & {"vocabulary"}
+    strict_json.require_keys(item, {"op", *optional}, field=field, error=InvalidBundle)
+    if not optional:
+        return Node("input")
+    limits = (1, MAX_VOCABULARY, f"{field}.vocabulary")
+    return Node("input", vocabulary=_integer(item["vocabulary"], *limits))
 
 
 def _call(node: Node, values: list[Any], features: Tensor, training: bool, meter: Meter | None) -> Any:

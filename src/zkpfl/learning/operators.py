@@ -7,7 +7,7 @@ shape of its result follows from the shapes of its arguments, and none reads fil
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +20,7 @@ _ATEN = torch.ops.aten
 ALLOWED: dict[str, Any] = {
     str(operator): operator
     for operator in (
-        _ATEN.linear.default, _ATEN.matmul.default,
+        _ATEN.linear.default, _ATEN.matmul.default, _ATEN.embedding.default,
         _ATEN.conv1d.default, _ATEN.conv1d.padding, _ATEN.conv2d.default, _ATEN.conv2d.padding,
         _ATEN.max_pool1d.default, _ATEN.avg_pool1d.default, _ATEN.adaptive_avg_pool1d.default,
         _ATEN.max_pool2d.default, _ATEN.avg_pool2d.default, _ATEN.adaptive_avg_pool2d.default,
@@ -73,9 +73,20 @@ _RANGES = {
     "num_layers": (1, 8),
     "chunks": (1, MAX_LIST),
     "step": _POSITIVE,
+    "padding_idx": (-1, MAX_INTEGER),
 }
 _WORDS = {"none", "tanh", "same", "valid"}
 _TENSORS = {"input", "parameter", "buffer", "Tensor"}
+_UNSET = {"scale_grad_by_freq", "sparse"}
+"""Of an embedding: gradients that depend on the other records of a batch, or that no optimizer here takes."""
+
+TOKENS = "tokens"
+"""Kind of an input of token ids: an embedding looks them up, and their shape may be asked for."""
+_OF_TOKENS = {
+    "aten.embedding.default": ("indices", {TOKENS}),
+    "aten.sym_size.int": ("self", {*_TENSORS, TOKENS}),
+}
+"""The arguments that take them, and what these take."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +116,8 @@ def check_arguments(
     arguments
         Untrusted JSON values by argument name; ``{"node": i}`` refers to an earlier node.
     kinds
-        What the earlier nodes are: ``input``, ``parameter``, ``buffer``, or the type an operator returns.
+        What the earlier nodes are: ``input``, ``tokens``, ``parameter``, ``buffer``, or the type that an
+        operator returns.
     field
         Where the call stands, for the error.
 
@@ -127,7 +139,9 @@ def check_arguments(
     checked = {}
     for name, declared in schema.items():
         if name in arguments:
-            check = _Argument(name, kinds, f"{field}.args.{name}")
+            special, taken = _OF_TOKENS.get(operator, ("", _TENSORS))
+            tensors = taken if name == special else _TENSORS
+            check = _Argument(name, kinds, f"{field}.args.{name}", tensors)
             checked[name] = check.value(str(declared.type), arguments[name])
         elif not declared.has_default_value():
             raise InvalidBundle(f"{operator} misses the argument {name}", field=field)
@@ -139,7 +153,7 @@ def check_arguments(
 def _check_item(arguments: Mapping[str, object], kinds: Sequence[str], field: str) -> dict[str, Any]:
     if arguments.keys() != {"of", "index"}:
         raise InvalidBundle("must be of and index", field=f"{field}.args")
-    of = _Argument("of", kinds, f"{field}.args.of")._reference(arguments["of"], {"Tensors"})
+    of = _Argument("of", kinds, f"{field}.args.of", {"Tensors"})._reference(arguments["of"], {"Tensors"})
     index = arguments["index"]
     if type(index) is not int or not 0 <= index < MAX_LIST:
         raise InvalidBundle(f"must be an integer from 0 to {MAX_LIST - 1}", field=f"{field}.args.index")
@@ -161,6 +175,7 @@ class _Argument:
     name: str
     kinds: Sequence[str]
     field: str
+    tensors: Set[str]
 
     def value(self, declared: str, value: object) -> Any:
         if declared.startswith("Optional["):
@@ -187,7 +202,7 @@ class _Argument:
             raise self._refuse(f"must be a list of at most {MAX_LIST}")
         return [self.value(element, item) for item in value]
 
-    def _reference(self, value: object, wanted: set[str]) -> Reference:
+    def _reference(self, value: object, wanted: Set[str]) -> Reference:
         if not isinstance(value, dict) or value.keys() != {"node"} or type(value["node"]) is not int:
             raise self._refuse('must be {"node": index}')
         if not 0 <= value["node"] < len(self.kinds):
@@ -199,7 +214,7 @@ class _Argument:
     def _tensor(self, value: object) -> Reference | float:
         if self.name == "other" and not isinstance(value, dict):
             return self._number(value)
-        return self._reference(value, _TENSORS)
+        return self._reference(value, self.tensors)
 
     def _integer(self, value: object) -> Reference | int:
         if (
@@ -219,6 +234,8 @@ class _Argument:
     def _bool(self, value: object) -> bool:
         if type(value) is not bool:
             raise self._refuse("must be true or false")
+        if value and self.name in _UNSET:
+            raise self._refuse("must be false")
         return value
 
     def _word(self, value: object) -> str:

@@ -6,20 +6,21 @@ can carry anything from one record into another's.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.func import grad, vmap
-from torch.nn.functional import cross_entropy
 
 from zkpfl.crypto.discrete_gaussian import sample_discrete_gaussian
 from zkpfl.crypto.keystream import stream
 from zkpfl.crypto.sealing import derive_key
 from zkpfl.errors import InvalidBundle
 from zkpfl.learning.graph import GraphModule
+from zkpfl.learning.objective import Loss, loss_of
+from zkpfl.learning.recipe import Recipe
 from zkpfl.learning.records import Records
 from zkpfl.privacy.record_level import GradientLattice, RecordPrivacy
 
@@ -36,6 +37,7 @@ def take_private_steps(
     privacy: RecordPrivacy,
     key: bytes,
     device: torch.device,
+    loss: Loss,
 ) -> None:
     """Take the steps of one round, each on a Poisson sample of the records.
 
@@ -46,34 +48,40 @@ def take_private_steps(
     optimizer
         Of the model's parameters.
     records
-        Scaled features and labels; secret.
+        Scaled features, and labels as the loss takes them; secret.
     privacy
         Batch, clip norm, noise and steps.
     key
         32 uniform bytes, secret, for this round of this trainer only: sample and noise follow from it.
     device
         Where gradients are computed; they are summed with noise on the CPU.
+    loss
+        Of a batch; here of one record at a time.
 
     Raises
     ------
     InvalidBundle
         The model does not train record by record.
     """
-    parameters = list(model.parameters())
-    lattice = privacy.lattice(sum(parameter.numel() for parameter in parameters))
+    parameters, gradients = list(model.parameters()), _per_record(model, loss)
+    dimension = sum(parameter.numel() for parameter in parameters)
+    lattice = privacy.lattice(dimension)
     features, labels = torch.from_numpy(records.features), torch.from_numpy(records.labels)
     model.train()
     for step in range(privacy.local_steps):
         chosen = torch.from_numpy(_poisson_sample(len(records), privacy, key, step))
-        total = _clipped_sum(model, features[chosen], labels[chosen], privacy, lattice, device)
+        total = np.zeros(dimension, dtype=np.int64)
+        for x, y in _chunks(features[chosen], labels[chosen], dimension):
+            rows = gradients(x.to(device), y.to(device)).cpu().numpy().astype(np.float64)
+            total += clip_to_lattice(rows, privacy.max_grad_norm, lattice).sum(axis=0)
         noise_key = derive_key(key, purpose="record-noise", context=step.to_bytes(4, "big"))
         total += sample_discrete_gaussian(lattice.sigma, len(total), noise_key)
         _set_gradients(parameters, total / (lattice.scale * privacy.batch))
         optimizer.step()
 
 
-def require_separable(model: GraphModule) -> None:
-    """Raise `InvalidBundle` unless the model trains record by record.
+def require_separable(model: GraphModule, recipe: Recipe) -> None:
+    """Raise `InvalidBundle` unless the model trains record by record for the recipe's loss.
 
     Raises
     ------
@@ -85,9 +93,9 @@ def require_separable(model: GraphModule) -> None:
     if "aten.batch_norm.default" in operators:
         raise InvalidBundle("batch norm mixes records: it has no private gradient", field="graph", hint=hint)
     model.require_trial(1)
-    example = torch.zeros(2, model.inputs), torch.zeros(2, dtype=torch.int64)
+    labels = torch.from_numpy(np.zeros(2, recipe.label_dtype))
     with torch.random.fork_rng(devices=[]):
-        _per_record(model)(*example)
+        _per_record(model, loss_of(recipe))(model.example(2), labels)
 
 
 def _poisson_sample(records: int, privacy: RecordPrivacy, key: bytes, step: int) -> NDArray[np.int64]:
@@ -99,22 +107,11 @@ def _poisson_sample(records: int, privacy: RecordPrivacy, key: bytes, step: int)
     return np.flatnonzero(np.frombuffer(words(8 * records), dtype=">u8") < threshold)
 
 
-def _clipped_sum(
-    model: GraphModule,
-    features: Tensor,
-    labels: Tensor,
-    privacy: RecordPrivacy,
-    lattice: GradientLattice,
-    device: torch.device,
-) -> NDArray[np.int64]:
-    dimension = sum(parameter.numel() for parameter in model.parameters())
-    gradients, total = _per_record(model), np.zeros(dimension, dtype=np.int64)
-    chunk = max(1, _CHUNK_ELEMENTS // dimension)
-    for start in range(0, len(labels), chunk):
-        x, y = features[start : start + chunk].to(device), labels[start : start + chunk].to(device)
-        rows = gradients(x, y).cpu().numpy().astype(np.float64)
-        total += clip_to_lattice(rows, privacy.max_grad_norm, lattice).sum(axis=0)
-    return total
+def _chunks(features: Tensor, labels: Tensor, dimension: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """Records in groups whose gradients fit in memory together."""
+    size = max(1, _CHUNK_ELEMENTS // dimension)
+    for start in range(0, len(labels), size):
+        yield features[start : start + size], labels[start : start + size]
 
 
 def clip_to_lattice(
@@ -144,17 +141,17 @@ def clip_to_lattice(
     return np.where(good, scaled, 0).astype(np.int64)
 
 
-def _per_record(model: GraphModule) -> Gradients:
-    """The gradients of a batch's records, ``[m, d]``, parameters in the order of the model."""
+def _per_record(model: GraphModule, loss: Loss) -> Gradients:
+    """The gradients of the loss of a batch's records, ``[m, d]``, parameters in the order of the model."""
     tensors = {name: tensor.detach() for name, tensor in model.tensors().items()}
     names = model.graph.names("parameter")
     trained = {name: tensors[name] for name in tensors if name in names}
 
-    def loss(weights: Mapping[str, Tensor], features: Tensor, label: Tensor) -> Tensor:
+    def of_record(weights: Mapping[str, Tensor], features: Tensor, label: Tensor) -> Tensor:
         values = model.graph.run(features.unsqueeze(0), {**tensors, **weights}, training=True)
-        return cross_entropy(values[model.graph.output], label.unsqueeze(0))
+        return loss(values[model.graph.output], label.unsqueeze(0))
 
-    each = vmap(grad(loss), in_dims=(None, 0, 0), randomness="different")
+    each = vmap(grad(of_record), in_dims=(None, 0, 0), randomness="different")
 
     def gradients(features: Tensor, labels: Tensor) -> Tensor:
         try:

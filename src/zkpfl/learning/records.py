@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from zkpfl.errors import InvalidData
+
+Features: TypeAlias = NDArray[np.float32 | np.int64]
+"""``[n, f]``: float32, finite, or token ids, int64."""
+
+Labels: TypeAlias = NDArray[np.int64 | np.float32]
+"""``[n]``: int64, numbers of classes, or float32, finite, of a regression."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -18,25 +24,33 @@ class Records:
     Parameters
     ----------
     features
-        float32 ``[n, f]``, finite, ``n ≥ 1``, ``f ≥ 1``.
+        float32 ``[n, f]``, finite, or int64 ``[n, f]``, token ids from 0 on; ``n ≥ 1``, ``f ≥ 1``.
     labels
-        int64 ``[n]``, from 0 on.
+        int64 ``[n]``, from 0 on; of a regression float32 ``[n]``, finite.
     """
 
-    features: NDArray[np.float32]
-    labels: NDArray[np.int64]
+    features: Features
+    labels: Labels
 
     @classmethod
-    def checked(cls, features: ArrayLike, labels: ArrayLike, *, inputs: int, classes: int) -> Records:
-        """Convert and check arrays of any numeric type.
+    def checked(
+        cls,
+        features: ArrayLike,
+        labels: ArrayLike,
+        *,
+        inputs: int,
+        classes: int | None,
+        vocabulary: int | None = None,
+    ) -> Records:
+        """Convert and check arrays of any numeric type; :meth:`.Recipe.checked` knows what to ask for.
 
         Parameters
         ----------
         features
-            ``[n, inputs]``, finite in float32.
+            ``[n, inputs]``, finite in float32; with a vocabulary whole numbers in ``[0, vocabulary)``.
         labels
-            ``[n]``, whole numbers in ``[0, classes)``.
-        inputs, classes
+            ``[n]``, whole numbers in ``[0, classes)``; without classes finite in float32.
+        inputs, classes, vocabulary
             What the recipe expects.
 
         Raises
@@ -51,19 +65,10 @@ class Records:
             raise InvalidData(f"must be [{len(x)}] like the features, got {list(y.shape)}", field="labels")
         if not len(x):
             raise InvalidData("there are no records", field="features")
-        with np.errstate(over="ignore"):
-            single = x.astype(np.float32)
-        bad = np.flatnonzero(~np.isfinite(single).all(axis=1))
-        if len(bad):
-            hint = "fill in or leave out missing values"
-            raise InvalidData(
-                f"record {bad[0]} holds a value that is not finite", field="features", hint=hint
-            )
-        wrong = np.flatnonzero(~((y >= 0) & (y < classes) & (y == np.floor(y))))
-        if len(wrong):
-            message = f"record {wrong[0]} has a label that is not a whole number in [0, {classes})"
-            raise InvalidData(message, field="labels")
-        return cls(single, y.astype(np.int64))
+        return cls(
+            _finite(x, "features") if vocabulary is None else _whole(x, vocabulary, "features"),
+            _finite(y, "labels") if classes is None else _whole(y, classes, "labels"),
+        )
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -91,15 +96,35 @@ def _numeric(values: ArrayLike, field: str) -> NDArray[Any]:
     return array
 
 
+def _finite(values: NDArray[Any], field: str) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):
+        single = values.astype(np.float32)
+    bad = np.flatnonzero(~np.isfinite(single).reshape(len(single), -1).all(axis=1))
+    if len(bad):
+        hint = "fill in or leave out missing values"
+        raise InvalidData(f"record {bad[0]} holds a value that is not finite", field=field, hint=hint)
+    return single
+
+
+def _whole(values: NDArray[Any], limit: int, field: str) -> NDArray[np.int64]:
+    inside = (values >= 0) & (values < limit) & (values == np.floor(values))
+    wrong = np.flatnonzero(~inside.reshape(len(values), -1).all(axis=1))
+    if len(wrong):
+        noun = "label" if field == "labels" else "feature"
+        text = f"record {wrong[0]} has a {noun} that is not a whole number in [0, {limit})"
+        raise InvalidData(text, field=field)
+    return values.astype(np.int64)
+
+
 def stratified_split(
-    labels: NDArray[np.int64], fraction: float, generator: np.random.Generator
+    labels: Labels, fraction: float, generator: np.random.Generator
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Split indices so that each label gives the same fraction to the first part.
 
     Parameters
     ----------
     labels
-        int64 ``[n]``.
+        int64 ``[n]``, numbers of classes.
     fraction
         Share of the first part, in (0, 1); of k records with one label it gets ``round(fraction·k)``.
     generator

@@ -1,4 +1,4 @@
-"""Features scaled by ranges that everybody knows: no statistic of private data (docs/spec.md §8.1)."""
+"""Features and labels scaled by ranges that all know: no statistic of private data (docs/spec.md §8.1)."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from numpy.typing import NDArray
 
 from zkpfl.learning.records import Records
 
-Ranges: TypeAlias = tuple[tuple[float, float], ...]
-"""``(low, high)`` of each feature, finite, low below high."""
+Range: TypeAlias = tuple[float, float]
+"""``(low, high)``, finite, low below high."""
+
+Ranges: TypeAlias = tuple[Range, ...]
+"""Of each feature."""
 
 
-def scale_features(features: NDArray[np.float32], ranges: Ranges) -> NDArray[np.float32]:
+def scale_features(features: NDArray[np.float32 | np.int64], ranges: Ranges) -> NDArray[np.float32]:
     """``(min(max(x, low), high) − low)·2/(high − low) − 1``, in float64, rounded once to float32.
 
     Parameters
@@ -37,3 +40,23 @@ def scale_features(features: NDArray[np.float32], ranges: Ranges) -> NDArray[np.
 def scaled(records: Records, ranges: Ranges | None) -> Records:
     """Records with scaled features; the same records without ranges."""
     return records if ranges is None else Records(scale_features(records.features, ranges), records.labels)
+
+
+def scale_labels(labels: NDArray[np.float32 | np.int64], limits: Range) -> NDArray[np.float32]:
+    """Labels of a regression as a model is trained on them, in [−1, 1]: by the formula of `scale_features`.
+
+    Parameters
+    ----------
+    labels
+        float32 ``[n]``.
+    limits
+        Known without looking at data.
+    """
+    return scale_features(labels[:, None], (limits,))[:, 0]
+
+
+def unscale_outputs(outputs: NDArray[np.float64], limits: Range) -> NDArray[np.float64]:
+    """Predictions in the unit of the labels, ``low + (y + 1)·(high − low)/2``, in float64."""
+    low, high = limits
+    result: NDArray[np.float64] = low + (outputs + 1) * ((high - low) / 2)
+    return result

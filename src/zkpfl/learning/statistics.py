@@ -24,7 +24,7 @@ MAX_MAGNITUDE_BITS = 47
 """A contribution stays below 2^47 in absolute value (docs/spec.md §3.3)."""
 
 
-def local_statistics(features: NDArray[np.floating]) -> NDArray[np.float64]:
+def local_statistics(features: NDArray[np.number]) -> NDArray[np.float64]:
     """Count, sums and sums of squares of one holder's records.
 
     Parameters
@@ -131,7 +131,7 @@ class Standardizer:
             "features": {name: {"mean": mean, "std": std} for name, mean, std in moments},
         }
 
-    def apply(self, features: NDArray[np.floating]) -> NDArray[np.float32]:
+    def apply(self, features: NDArray[np.number]) -> NDArray[np.float32]:
         """Standardise ``[n, f]`` to float32 ``[n, f]``; raises ``InvalidData`` for another shape."""
         x = np.asarray(features, dtype=np.float64)
         if x.ndim != 2 or x.shape[1] != len(self.mean):

@@ -10,12 +10,12 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor
-from torch.nn.functional import cross_entropy
 
 from zkpfl.crypto.keystream import KEY_BYTES
 from zkpfl.crypto.merkle import keccak256
 from zkpfl.errors import InvalidParameter, InvalidUpdate
 from zkpfl.learning.graph import GraphModule
+from zkpfl.learning.objective import Loss, loss_of, training_labels
 from zkpfl.learning.private_training import take_private_steps
 from zkpfl.learning.recipe import Recipe
 from zkpfl.learning.records import Records
@@ -60,9 +60,9 @@ def train_locally(
     global_weights
         float32 ``[d]``.
     records
-        Standardised features and labels of the trainer; secret.
+        Standardised features, and labels in their own unit, of the trainer; secret.
     recipe
-        Optimizer, epochs and batch size.
+        Loss, optimizer, epochs and batch size.
     seed
         63 bits; see :func:`local_seed`.
     noise_key
@@ -89,14 +89,15 @@ def train_locally(
         See :func:`require_trainable`.
     """
     target = _device(device)
-    records = Records.checked(records.features, records.labels, inputs=model.inputs, classes=model.outputs)
+    records = recipe.checked(records.features, records.labels)
+    records = Records(records.features, training_labels(records.labels, recipe))
     require_trainable(model, len(records), recipe)
     with _reproducible(seed, threads, target):
         assign(model.to(target), global_weights)
         if isinstance(recipe.privacy, RecordPrivacy):
             key = secrets.token_bytes(KEY_BYTES) if noise_key is None else noise_key
             optimizer = _optimizer(model, recipe)
-            take_private_steps(model, optimizer, records, recipe.privacy, key, target)
+            take_private_steps(model, optimizer, records, recipe.privacy, key, target, loss_of(recipe))
         else:
             _optimize(model, records, recipe, seed, target)
     update = flatten(model.cpu()) - global_weights
@@ -111,11 +112,12 @@ def _optimize(model: GraphModule, records: Records, recipe: Recipe, seed: int, d
     order = torch.Generator().manual_seed(seed)
     # Batches of nearly equal size: a last batch of one record would break batch norm.
     batches = _batches(len(records), recipe)
-    optimizer = _optimizer(model, recipe)
+    optimizer, loss = _optimizer(model, recipe), loss_of(recipe)
     model.train()
     for _ in range(recipe.local_epochs):
         for indices in torch.randperm(len(records), generator=order).tensor_split(batches):
-            _step(model, optimizer, features[indices.to(device)], labels[indices.to(device)])
+            chosen = indices.to(device)
+            _step(model, optimizer, loss, features[chosen], labels[chosen])
 
 
 def _batches(records: int, recipe: Recipe) -> int:
@@ -131,12 +133,14 @@ def require_trainable(model: GraphModule, records: int, recipe: Recipe) -> None:
         model.require_batch(size, modes=(True,))
 
 
-def _step(model: GraphModule, optimizer: torch.optim.Optimizer, features: Tensor, labels: Tensor) -> None:
+def _step(
+    model: GraphModule, optimizer: torch.optim.Optimizer, loss: Loss, features: Tensor, labels: Tensor
+) -> None:
     optimizer.zero_grad()
-    loss = cross_entropy(model(features), labels)
-    if not loss.isfinite():
+    value = loss(model(features), labels)
+    if not value.isfinite():
         raise _diverged("loss")
-    loss.backward()  # type: ignore[no-untyped-call]
+    value.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
 
 

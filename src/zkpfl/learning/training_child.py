@@ -86,12 +86,13 @@ def _read(requests: IO[bytes], queue: SimpleQueue[Frame]) -> None:
 
 def _train(header: dict[str, Any], parts: list[bytes]) -> np.ndarray[Any, np.dtype[np.float32]]:
     bundle = Bundle.from_bytes(parts[0])
-    features = np.frombuffer(parts[2], np.float32).reshape(-1, len(bundle.recipe.features))
+    recipe = bundle.recipe
+    features = np.frombuffer(parts[2], recipe.feature_dtype).reshape(-1, len(recipe.features))
     return train_locally(
         bundle.model(),
         np.frombuffer(parts[1], np.float32),
-        Records(features, np.frombuffer(parts[3], np.int64)),
-        bundle.recipe,
+        Records(features, np.frombuffer(parts[3], recipe.label_dtype)),
+        recipe,
         seed=header["seed"],
         noise_key=parts[4] or None,
         device=header["device"],

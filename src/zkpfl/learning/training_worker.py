@@ -95,8 +95,8 @@ class TrainingWorker:
         parts = (
             bundle.to_bytes(),
             weights.astype(np.float32, copy=False).tobytes(),
-            records.features.astype(np.float32, copy=False).tobytes(),
-            records.labels.astype(np.int64, copy=False).tobytes(),
+            records.features.astype(bundle.recipe.feature_dtype, copy=False).tobytes(),
+            records.labels.astype(bundle.recipe.label_dtype, copy=False).tobytes(),
             noise_key or b"",
         )
         header, answer = self._exchange({"seed": seed, "device": device}, parts, timeout_s)

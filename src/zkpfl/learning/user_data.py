@@ -49,8 +49,9 @@ def load_records(source: str, recipe: Recipe, *, label: str = "label") -> Record
 def load_csv(path: Path, recipe: Recipe, *, label: str | None = "label") -> Records:
     """Read a CSV with a header: the columns of the recipe's features, in any order, and a label column.
 
-    A label is the name of a class or, where it is none, the number of a class. Other columns are left out.
-    Without a label column (None), as statistics need none, every record is of class 0.
+    A label is the name of a class or, where it is none, the number of a class; of a regression it is a
+    number. Other columns are left out. Without a label column (None), as statistics need none, every label
+    is 0.
 
     Raises
     ------
@@ -68,12 +69,10 @@ def load_csv(path: Path, recipe: Recipe, *, label: str | None = "label") -> Reco
     columns = _columns(rows[0], (*recipe.features, *([] if label is None else [label])))
     body = [(number, row) for number, row in enumerate(rows[1:], start=2) if row]
     features = [[_cell(row, number, columns, name) for name in recipe.features] for number, row in body]
-    labels = [
-        0 if label is None else _label(row, number, columns[label], recipe.classes) for number, row in body
-    ]
+    labels = [0.0 if label is None else _label(row, number, columns, label, recipe) for number, row in body]
     if not labels:
         raise InvalidData(f"{path} has no records", field="data")
-    return Records.checked(features, labels, inputs=len(recipe.features), classes=len(recipe.classes))
+    return recipe.checked(features, labels)
 
 
 def _columns(header: list[str], wanted: tuple[str, ...]) -> dict[str, int]:
@@ -91,7 +90,10 @@ def _cell(row: list[str], number: int, columns: dict[str, int], name: str) -> fl
         raise InvalidData(f"line {number} does not hold a number", field=name) from None
 
 
-def _label(row: list[str], number: int, column: int, classes: tuple[str, ...]) -> int:
+def _label(row: list[str], number: int, columns: dict[str, int], name: str, recipe: Recipe) -> float:
+    if recipe.task == "regression":
+        return _cell(row, number, columns, name)
+    column, classes = columns[name], recipe.classes
     text = row[column].strip() if column < len(row) else ""
     if text in classes:
         return classes.index(text)
@@ -116,7 +118,7 @@ def load_npz(path: Path, recipe: Recipe) -> Records:
         raise InvalidData(f"{path} must hold the arrays features and labels", field="data") from error
     except Exception as error:  # from damaged archives zipfile, zlib and NumPy raise a dozen unrelated types
         raise InvalidData(f"cannot read {path}: {type(error).__name__}", field="data") from error
-    return Records.checked(features, labels, inputs=len(recipe.features), classes=len(recipe.classes))
+    return recipe.checked(features, labels)
 
 
 def load_function(source: str, recipe: Recipe) -> Records:
@@ -141,7 +143,7 @@ def load_function(source: str, recipe: Recipe) -> Records:
     if not pairs:
         raise InvalidData("there are no records", field="data")
     features, labels = zip(*pairs, strict=True)
-    return Records.checked(features, labels, inputs=len(recipe.features), classes=len(recipe.classes))
+    return recipe.checked(features, labels)
 
 
 def _pair(item: Any, index: int) -> tuple[np.ndarray[Any, Any], float]:

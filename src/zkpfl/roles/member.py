@@ -184,8 +184,7 @@ class Member:
         opened = self._slice(job)
         if opened is None:
             return None
-        test = self.standardized(opened)
-        return evaluate(self.model, weights, test.features, test.labels)
+        return evaluate(self.model, weights, self.standardized(opened), self.bundle.recipe)
 
     def _slice(self, job: Job) -> Records | None:
         """The slice of the test set that was opened last; None before the first, or if it is no good."""
@@ -229,6 +228,8 @@ class Member:
             raise WrongContext("the job manifest does not describe the bundle", party=party, field="layout")
         if manifest.privacy != bundle.recipe.privacy:
             raise WrongContext("the job manifest states another privacy", party=party, field="privacy")
+        if bundle.recipe.target_ppm not in (None, job.terms.target):
+            raise WrongContext("the recipe states another target", party=party, field="target")
         if bundle.test_set is not None:
             raise WrongContext("the bundle has the test set in it", party=party, field="test_set")
         return bundle

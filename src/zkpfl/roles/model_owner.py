@@ -12,6 +12,7 @@ from zkpfl.crypto.sealing import derive_key, member_key, seal
 from zkpfl.crypto.transcript import Context
 from zkpfl.errors import InvalidParameter, ProtocolFault, StorageError, ZkpflError
 from zkpfl.learning.bundle import Bundle
+from zkpfl.learning.recipe import PPM
 from zkpfl.learning.records import Records
 from zkpfl.learning.slices import seal_slice, slice_count, split
 from zkpfl.learning.weights import checkpoint_bytes
@@ -122,7 +123,7 @@ class ModelOwnerRole:
         Parameters
         ----------
         bundle
-            Model, recipe and test set.
+            Model, recipe and test set. A target that the recipe states becomes that of the order.
         order
             Terms and committee.
         job_key
@@ -137,6 +138,7 @@ class ModelOwnerRole:
         self.require_nodes(order)
         require_budget(bundle.recipe.privacy, order.training_rounds)
         require_committee(bundle.recipe.privacy, Committee(order.nodes, order.threshold))
+        bundle = _with_target(bundle, order.target_ppm)
         confidential = replace(bundle, test_set=None).to_bytes()
         content_id = str(self._store.put(seal(job_key, confidential, context=BUNDLE_CONTEXT)))
         slices = self._slices(bundle, order)
@@ -360,3 +362,10 @@ class _OwnerDuty:
 
     def _on_fault(self, error: ZkpflError) -> None:
         self._report(fault_event(error, self._job_id, None))
+
+
+def _with_target(bundle: Bundle, target_ppm: int) -> Bundle:
+    """The bundle with the order's target, so that what members read does not contradict the terms."""
+    if bundle.recipe.target_ppm in (None, target_ppm):
+        return bundle
+    return replace(bundle, recipe=replace(bundle.recipe, target=target_ppm / PPM))

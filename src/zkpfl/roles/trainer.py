@@ -252,7 +252,9 @@ class TrainerRole:
                 field="data",
                 hint="choose the columns that the job's recipe names",
             )
-        require_trainable(member.model, len(records), member.bundle.recipe)
+        recipe = member.bundle.recipe
+        records = recipe.checked(records.features, records.labels)
+        require_trainable(member.model, len(records), recipe)
         return records
 
     def _step_round(self, job: Job) -> None:

@@ -76,6 +76,23 @@ def test_a_model_trains_privately_unless_its_owner_says_otherwise(
     assert (made["privacy"], made["feature_ranges"]) == (None, [[0.0, 1.0], [2.0, 3.0], [-1.0, 1.0]])
 
 
+def test_one_output_is_a_regression(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["model", "mlp", "--inputs", "3", "--outputs", "1", "--no-privacy", "--json", "--out"]
+    numbers = ["--set", "tolerance=20", "--set", "target=0.75", "--label-range", "60:200"]
+    np.savez(tmp_path / "test.npz", features=np.zeros((5, 3)), labels=np.linspace(90, 120, 5))
+    test_set = ["--test-set", f"npz:{tmp_path / 'test.npz'}"]
+    assert run([*command, str(tmp_path / "a"), *numbers, *test_set]) == 0
+    made = result(capsys)
+    stated = [made[name] for name in ("task", "loss", "metric", "tolerance", "label_range", "target")]
+    assert stated == ["regression", "mse", "within_tolerance", 20.0, [60.0, 200.0], 0.75]
+    assert (made["outputs"], made["classes"], made["test_records"]) == (1, [], 5)
+    assert run(["model", "show", str(tmp_path / "a"), "--json"]) == 0
+    assert result(capsys) == {name: value for name, value in made.items() if name != "bundle"}
+    assert run([*command, str(tmp_path / "b"), "--set", "loss=binary_cross_entropy"]) == 0
+    made = result(capsys)
+    assert (made["outputs"], made["classes"], made["metric"]) == (1, ["0", "1"], "accuracy")
+
+
 def test_an_example_may_be_an_array_of_records(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     np.save(tmp_path / "records.npy", np.zeros((3, 6)))
     command = ["model", "export", "tests.unit.cli.test_model:factory", "--out", str(tmp_path / "a"), "--json"]
@@ -104,6 +121,14 @@ def factory() -> object:
         (["mlp", "--inputs", "3", "--outputs", "2", "--ranges", "1:0"], "feature_ranges"),
         (["mlp", "--inputs", "3", "--outputs", "2", "--set", "privacy=none"], "privacy"),
         (["mlp", "--inputs", "3", "--outputs", "2", "--set", "statistics=true"], "statistics"),
+        (["mlp", "--inputs", "3", "--outputs", "1"], "tolerance"),
+        (["mlp", "--inputs", "3", "--outputs", "1", "--set", "tolerance=1", "--classes", "a"], "classes"),
+        (["mlp", "--inputs", "3", "--outputs", "1", "--set", "tolerance=-1"], "tolerance"),
+        (["mlp", "--inputs", "3", "--outputs", "2", "--set", "tolerance=1"], "tolerance"),
+        (["mlp", "--inputs", "3", "--outputs", "2", "--set", "target=2"], "target"),
+        (["mlp", "--inputs", "3", "--outputs", "2", "--label-range", "0:1"], "label_range"),
+        (["mlp", "--inputs", "3", "--outputs", "1", "--label-range", "0-1"], "label-range"),
+        (["mlp", "--inputs", "3", "--outputs", "2", "--set", "vocabulary=9"], "example"),
         (["cnn", "--image", "1x8x8", "--outputs", "2", "--norm", "batch"], "graph"),
         (["cnn", "--image", "28x28", "--outputs", "2"], "image"),
         (["cnn", "--image", "1xax28", "--outputs", "2"], "image"),

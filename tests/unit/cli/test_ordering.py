@@ -2,12 +2,14 @@
 
 import dataclasses
 import time
+from pathlib import Path
 
 import pytest
 
 from zkpfl.cli.ordering import OrderOptions, order_of, parse_phases, require_time_to_finalise
-from zkpfl.cli.sources import ModelSource, model_source
+from zkpfl.cli.sources import ModelSource, PrivacyOptions, model_source
 from zkpfl.errors import InvalidParameter
+from zkpfl.learning.heart_disease import heart_disease_bundle
 from zkpfl.ledger.records import MPC, Durations
 
 OPTIONS = OrderOptions(
@@ -32,6 +34,16 @@ def test_the_model_says_how_long_and_how_far(model: ModelSource) -> None:
 def test_options_go_first(model: ModelSource) -> None:
     order = order_of(dataclasses.replace(OPTIONS, rounds=0, target="0.7"), model)
     assert (order.training_rounds, order.target_ppm) == (0, 700_000)
+
+
+def test_a_bundle_file_may_state_its_target(tmp_path: Path) -> None:
+    made = heart_disease_bundle(0, private=False)
+    stated = dataclasses.replace(made, recipe=dataclasses.replace(made.recipe, target=0.29))
+    (tmp_path / "a.bundle").write_bytes(stated.to_bytes())
+    source = model_source(str(tmp_path / "a.bundle"), 0, PrivacyOptions(private=False))
+    options = dataclasses.replace(OPTIONS, rounds=3)
+    assert order_of(options, source).target_ppm == 290_000
+    assert order_of(dataclasses.replace(options, target="0.7"), source).target_ppm == 700_000
 
 
 @pytest.mark.parametrize("field", ["rounds", "target"])

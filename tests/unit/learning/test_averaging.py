@@ -25,7 +25,7 @@ def test_one_round_is_the_unweighted_mean_of_clipped_updates(bundle, records):
     norms = [np.linalg.norm(update) for update in updates]
     assert max(norms) > clip_norm
     mean = (clip(updates[0], clip_norm) + clip(updates[1], clip_norm)) / np.float32(2)
-    expected = evaluate(model, server_step(start, mean, 1.0), records.features, records.labels)
+    expected = evaluate(model, server_step(start, mean, 1.0), records, bundle.recipe)
     (only,) = simulate(bundle, parts, rounds=1, seed=4)
     assert only.score == expected
     assert only.largest_norm == pytest.approx(max(norms))

@@ -91,9 +91,9 @@ def test_every_family_but_batch_norm_trains_record_by_record(name: str) -> None:
     model = GraphModule(*export_graph(family(name), torch.zeros(2, INPUTS)))
     if name == "cnn_batch":
         with pytest.raises(InvalidBundle, match="batch norm"):
-            require_separable(model)
+            require_separable(model, recipe())
     else:
-        require_separable(model)
+        require_separable(model, recipe())
 
 
 def test_every_allowed_operator_is_documented_and_no_other() -> None:

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from tests.unit.privacy.attack import attack
+from torch.nn.functional import cross_entropy
 
 from zkpfl.learning import private_training
 from zkpfl.learning.export import export_graph, mlp
@@ -43,7 +44,7 @@ def scores(trials: range, planted: bool) -> np.ndarray:
         assign(model, start)
         optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
         key = bytes([planted]) + trial.to_bytes(31, "big")
-        take_private_steps(model, optimizer, records, PRIVACY, key, torch.device("cpu"))
+        take_private_steps(model, optimizer, records, PRIVACY, key, torch.device("cpu"), cross_entropy)
         weight = model.tensors()["0.weight"].detach().numpy()
         found.append(float(weight[1, CANARY] - weight[0, CANARY]))
     return np.array(found)

@@ -90,7 +90,7 @@ def test_private_training_learns(records, recipe):
     bundle = bundle_of(mlp(3, (), 2), recipe, records)
     start = flatten(bundle.model())
     update = train_locally(bundle.model(), start, records, recipe, seed=0, noise_key=KEY)
-    assert evaluate(bundle.model(), start + update, records.features, records.labels).accuracy > 0.85
+    assert evaluate(bundle.model(), start + update, records, recipe).accuracy > 0.85
 
 
 @pytest.mark.parametrize("row", [[1e30, -1e30], [math.nan, 1.0], [math.inf, 0.0], [3e-9, 0.0], [0.0, 0.0]])
@@ -145,8 +145,8 @@ def test_convolution_dropout_and_layer_norm_train_record_by_record():
         nn.MaxPool2d(2), nn.Flatten(), nn.Linear(64, 10), nn.LayerNorm(10), nn.Dropout(0.5),
     )  # fmt: skip
     model = GraphModule(*export_graph(body, torch.zeros(2, 64)))
-    require_separable(model)
     recipe = Recipe(tuple(f"p{i}" for i in range(64)), tuple("0123456789"), 1.0, 0.1, privacy=PRIVACY)
+    require_separable(model, recipe)
     generator = np.random.default_rng(0)
     records = Records(generator.normal(size=(33, 64)).astype(np.float32), generator.integers(0, 10, 33))
     assert np.isfinite(train_locally(model, flatten(model), records, recipe, seed=0)).all()

@@ -19,8 +19,8 @@ BAD = {
     "value_bits": [7, 17],
     "statistics": [1, None],
     "optimizer": ["lbfgs", None],
-    "task": ["regression"],
-    "loss": ["mse"],
+    "task": ["regression", "ranking"],
+    "loss": ["hinge", None],
 }
 
 

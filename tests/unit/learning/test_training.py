@@ -26,9 +26,9 @@ def start(model):
 @pytest.mark.parametrize("optimizer", ["sgd", "adam"])
 def test_training_learns(model, start, records, recipe, optimizer):
     recipe = replace(recipe, optimizer=optimizer, local_epochs=60, learning_rate=0.05, batch_size=8)
-    before = evaluate(model, start, records.features, records.labels)
+    before = evaluate(model, start, records, recipe)
     update = train_locally(model, start, records, recipe, seed=1)
-    after = evaluate(model, start + update, records.features, records.labels)
+    after = evaluate(model, start + update, records, recipe)
     assert update.dtype == np.float32
     assert after.loss < before.loss
     assert after.accuracy > 0.9
@@ -52,10 +52,12 @@ def test_global_torch_state_is_left_alone(model, start, records, recipe):
 
 
 def test_batch_norm_trains_when_one_record_is_left_over(conv_net, recipe):
+    pixels, digits = tuple(f"p{i}" for i in range(64)), tuple("0123456789")
+    recipe = replace(recipe, features=pixels, classes=digits, batch_size=32)
     model = GraphModule(*export_graph(conv_net, torch.zeros(2, 64)))
     generator = np.random.default_rng(0)
     records = Records(generator.normal(size=(33, 64)).astype(np.float32), generator.integers(0, 10, 33))
-    update = train_locally(model, flatten(model), records, replace(recipe, batch_size=32), seed=0)
+    update = train_locally(model, flatten(model), records, recipe, seed=0)
     assert np.isfinite(update).all()
     assert update.any()
 
@@ -91,21 +93,22 @@ def test_local_seed_is_stable_and_distinct():
     assert all(0 <= seed < 1 << 63 for seed in seeds)
 
 
-def test_evaluate_counts_over_several_batches(model, start, records):
+def test_evaluate_counts_over_several_batches(model, start, records, recipe):
     many = Records(np.tile(records.features, (9, 1)), np.tile(records.labels, 9))
-    one = evaluate(model, start, records.features, records.labels)
-    nine = evaluate(model, start, many.features, many.labels)
+    one = evaluate(model, start, records, recipe)
+    nine = evaluate(model, start, many, recipe)
     assert (nine.correct, nine.total) == (9 * one.correct, 9 * 67)
     assert nine.loss == pytest.approx(one.loss)
     assert nine.accuracy == one.accuracy
-    assert evaluate(model, start, records.features, 1 - records.labels).correct == 67 - one.correct
+    other = Records(records.features, 1 - records.labels)
+    assert evaluate(model, start, other, recipe).correct == 67 - one.correct
 
 
-def test_evaluate_refuses_what_does_not_fit(model, start, records):
+def test_evaluate_refuses_what_does_not_fit(model, start, records, recipe):
     with pytest.raises(InvalidData):
-        evaluate(model, start, records.features, records.labels + 1)
+        evaluate(model, start, Records(records.features, records.labels + 1), recipe)
     with pytest.raises(InvalidData):
-        evaluate(model, start, records.features[:0], records.labels[:0])
+        evaluate(model, start, Records(records.features[:0], records.labels[:0]), recipe)
 
 
 def test_score_accuracy():

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 from tests.unit.learning.crafted import FLOORDIV, SIZE, X, graph, only_even_batches, weights
-from tests.unit.learning.families import FAMILIES, INPUTS, family
+from tests.unit.learning.families import CLASSES, FAMILIES, INPUTS, family
 from torch import nn
 
 from zkpfl.errors import InvalidBundle
@@ -167,17 +167,20 @@ def test_recurrent_shapes_that_do_not_fit_are_refused(case: str) -> None:
 
 def test_a_graph_that_does_not_work_for_all_batches_is_refused_before_it_is_used() -> None:
     model = GraphModule(only_even_batches(), WEIGHTS)
-    weights, rows = flatten(model), np.zeros((5, 3), np.float32)
+    weights, records = flatten(model), Records(np.zeros((5, 3), np.float32), np.zeros(5, np.int64))
     recipe = Recipe(("a", "b", "c"), ("0", "1"), clip_norm=1.0, learning_rate=0.1)
     with pytest.raises(InvalidBundle, match="does not run"):
-        evaluate(model, weights, rows, np.zeros(5, np.int64))
+        evaluate(model, weights, records, recipe)
     with pytest.raises(InvalidBundle, match="does not run"):
-        train_locally(model, weights, Records(rows, np.zeros(5, np.int64)), recipe, seed=0)
-    assert evaluate(model, weights, rows[:4], np.zeros(4, np.int64)).total == 4
+        train_locally(model, weights, records, recipe, seed=0)
+    assert evaluate(model, weights, records.take(np.arange(4)), recipe).total == 4
 
 
 def test_a_single_record_can_be_evaluated_with_batch_norm() -> None:
     model = GraphModule(*export_graph(family("cnn_batch"), torch.zeros(2, INPUTS)))
     rows = np.zeros((EVALUATION_BATCH + 1, INPUTS), np.float32)
-    score = evaluate(model, flatten(model), rows, np.zeros(len(rows), np.int64))
+    features, classes = tuple(f"x{i}" for i in range(INPUTS)), tuple(str(i) for i in range(CLASSES))
+    recipe = Recipe(features, classes, clip_norm=1.0, learning_rate=0.1)
+    records = Records(rows, np.zeros(len(rows), np.int64))
+    score = evaluate(model, flatten(model), records, recipe)
     assert score.total == EVALUATION_BATCH + 1

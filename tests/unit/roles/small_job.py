@@ -20,6 +20,7 @@ from zkpfl.crypto.sealing import seal
 from zkpfl.crypto.transcript import Context
 from zkpfl.learning.bundle import Bundle
 from zkpfl.learning.heart_disease import heart_disease, heart_disease_bundle
+from zkpfl.learning.records import Records
 from zkpfl.learning.statistics import local_statistics, to_fixed
 from zkpfl.learning.training import local_seed, train_locally
 from zkpfl.ledger.client import LedgerClient, deploy
@@ -65,7 +66,13 @@ class SmallJob:
 
     deployment = DeploymentTerms(challenge_s=0)  # the clock stands still
 
-    def __init__(self, folder: Path, rounds: int = 1, bundle: Bundle | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        rounds: int = 1,
+        bundle: Bundle | None = None,
+        records: list[Records] | None = None,
+    ) -> None:
         (folder / "ledger").mkdir(parents=True)
         self.folder = folder
         self.content: dict[str, ContentId] = {}
@@ -79,7 +86,7 @@ class SmallJob:
         )
         self.nodes = [self._register_node(self._party(with_bls=True)) for _ in range(NODES)]
         self.trainers = [self._register_trainer(self._party()) for _ in range(TRAINERS)]
-        self.hospitals = [hospital.train for hospital in heart_disease(0)[:TRAINERS]]
+        self.hospitals = records or [hospital.train for hospital in heart_disease(0)[:TRAINERS]]
         self.bundle = bundle or heart_disease_bundle(0, private=False)
         self.owner = self._party()
         self.job_id = self._submit_job(rounds)

@@ -50,8 +50,8 @@ class RoundAudit:
         """Accuracy in [0, 1] of the model as it is now; 0 without a test set."""
         if test_set is None:
             return 0.0
-        test = self.member.standardized(test_set)
-        return evaluate(self.member.model, self.member.weights, test.features, test.labels).accuracy
+        member, test = self.member, self.member.standardized(test_set)
+        return evaluate(member.model, member.weights, test, member.bundle.recipe).accuracy
 
     def check(self, job: Job, round_: Round) -> bool:
         """Whether everything about a closed round holds.
