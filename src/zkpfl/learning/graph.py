@@ -303,7 +303,7 @@ def _call(node: Node, values: list[Any], features: Tensor, training: bool, meter
         return arguments["of"][arguments["index"]]
     if node.op == "aten.zeros.default":
         # On the device of the features, and under vmap one for each record, as states of a GRU must be.
-        return features.new_zeros(arguments["size"])
+        return features.new_zeros(arguments["size"], dtype=torch.float32)
     if node.op == "aten.scaled_dot_product_attention.default":
         _require_small_attention(arguments["query"], arguments["key"])
     if node.op in MODE_ARGUMENT:

@@ -100,6 +100,14 @@ def test_an_example_may_be_an_array_of_records(tmp_path: Path, capsys: pytest.Ca
     assert result(capsys)["inputs"] == 6
 
 
+def test_a_module_may_take_tokens(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["model", "export", "tests.unit.learning.test_embedding:Bag", "--out", str(tmp_path / "a")]
+    assert run([*command, "--example", "6", "--set", "vocabulary=11", "--json"]) == 0
+    made = result(capsys)
+    assert (made["vocabulary"], made["operators"]["aten.embedding.default"]) == (11, 1)
+    assert made["privacy"] is not None
+
+
 def factory() -> object:
     from zkpfl.learning.architectures import mlp  # noqa: PLC0415
 
