@@ -1,4 +1,4 @@
-"""True encodings of everything that is fuzzed: where fuzzers start, and what decoders must accept.
+"""Where fuzzers start: true encodings of everything that is fuzzed, and bundles that must be refused.
 
 ``python -m tests.fuzz.seeds FOLDER`` writes them to ``FOLDER/<target>/``.
 """
@@ -18,6 +18,7 @@ from eth_abi.abi import encode
 from eth_account import Account
 
 from tests.fuzz import target_crypto, target_learning
+from tests.fuzz.hostile_bundles import HOSTILE
 from tests.fuzz.target_ledger import CHAIN_ID
 from zkpfl.crypto.bls import BlsSecretKey, signature_to_ledger
 from zkpfl.crypto.sealing import EncryptionKey
@@ -46,6 +47,7 @@ LISTEN = "/ip4/127.0.0.1/tcp/4001"
 PEER = LISTEN + "/p2p/12D3KooW"
 DAEMON = "http://127.0.0.1:5001"
 ZERO = "0x" + bytes(20).hex()
+MAX_HOSTILE_BYTES = 4096
 MODES = (b"\0", b"\1", b"\1\1\0\7\x80")
 """What many targets begin with: take the rest as it is, or a true encoding, or change a byte of it."""
 
@@ -186,6 +188,10 @@ def _learning() -> Iterator[tuple[str, bytes]]:
     yield "graphs", bundle.graph
     for calls in CALLS:
         yield "graphs", target_learning.graph(target_learning.LINEAR, *calls)
+    yield "graphs", target_learning.TOKENS
+    for hostile in HOSTILE.values():
+        if len(data := hostile.make()) <= MAX_HOSTILE_BYTES:
+            yield "bundles", b"\0" + data
     for mode in MODES:
         yield "bundles", mode + (bundle.to_bytes() if mode == b"\0" else b"")
         yield "tensors", mode + (bundle.weights if mode == b"\0" else b"")

@@ -16,7 +16,7 @@ def test_kept_inputs_pass(name: str) -> None:
         fuzz_one(name, data)
 
 
-def test_true_encodings_pass() -> None:
+def test_seeds_pass() -> None:
     for name, data in seeds():
         fuzz_one(name, data)
 

@@ -16,7 +16,7 @@ from zkpfl.learning.graph import MAX_GRAPH_BYTES, GraphModule
 from zkpfl.learning.private_training import require_separable
 from zkpfl.learning.recipe import MAX_RECIPE_BYTES, Recipe
 from zkpfl.learning.records import Records
-from zkpfl.learning.weights import dimension
+from zkpfl.learning.weights import checkpoint_bytes, dimension, flatten
 from zkpfl.params import FixedPoint
 from zkpfl.privacy.record_level import RecordPrivacy
 
@@ -41,7 +41,7 @@ class Bundle:
     graph
         JSON of :mod:`zkpfl.learning.graph`.
     weights
-        safetensors of the initial weights.
+        safetensors of the initial weights, as :func:`.tensors.pack` writes them.
     recipe
         Training recipe; the graph has one input for each feature, and the outputs that the recipe's loss
         takes: one for each class, or one alone.
@@ -71,6 +71,8 @@ class Bundle:
             raise InvalidBundle(message, field="graph.vocabulary")
         if dimension(model) > tensors.MAX_ELEMENTS:
             raise InvalidBundle(f"has more than {tensors.MAX_ELEMENTS} weights", field="weights")
+        if checkpoint_bytes(model, flatten(model)) != self.weights:
+            raise InvalidBundle("not canonical", field="weights")  # such as a tensor twice
         model.require_batch(self.recipe.batch_size)
         if isinstance(self.recipe.privacy, RecordPrivacy):
             require_separable(model, self.recipe)
