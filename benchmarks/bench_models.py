@@ -1,10 +1,14 @@
-"""The interpreter of model graphs beside the modules that they came from: forward, and with backward.
+"""The interpreter of model graphs beside the modules that they came from: forward and backward of a batch.
 
-Compare the two of a group: ``pytest benchmarks/bench_models.py --benchmark-only --benchmark-group-by=group``.
+``python -m benchmarks.bench_models`` prints the table of docs/benchmarks.md: the best CPU time of either, one
+after the other in turns, so that what else the machine does slows both down alike. Or compare the two of a
+group: ``pytest benchmarks/bench_models.py --benchmark-only --benchmark-group-by=group``.
 """
 
 from __future__ import annotations
 
+import statistics
+import time
 from collections.abc import Callable
 
 import pytest
@@ -52,15 +56,12 @@ MODELS: dict[str, tuple[Callable[[], nn.Module], int]] = {
 }
 
 
-@pytest.mark.parametrize("way", ["native", "graph"])
-@pytest.mark.parametrize("name", MODELS)
-def test_forward_and_backward(benchmark: BenchmarkFixture, name: str, way: str) -> None:
-    benchmark.group = f"{name}, {BATCH} records"
+def stepper(name: str, *, graph: bool) -> Callable[[], None]:
+    """Forward and backward of a batch, by the interpreter of the module's graph or by the module itself."""
     torch.manual_seed(0)
-    torch.set_num_threads(1)
     build, inputs = MODELS[name]
     module = build()
-    model = GraphModule(*export_graph(module, torch.zeros(2, inputs))) if way == "graph" else module
+    model = GraphModule(*export_graph(module, torch.zeros(2, inputs))) if graph else module
     model.train()
     x, y = torch.randn(BATCH, inputs), torch.randint(4, (BATCH,))
 
@@ -68,4 +69,35 @@ def test_forward_and_backward(benchmark: BenchmarkFixture, name: str, way: str) 
         model.zero_grad()
         cross_entropy(model(x), y).backward()  # type: ignore[no-untyped-call]
 
-    benchmark(step)
+    return step
+
+
+@pytest.mark.parametrize("way", ["native", "graph"])
+@pytest.mark.parametrize("name", MODELS)
+def test_forward_and_backward(benchmark: BenchmarkFixture, name: str, way: str) -> None:
+    benchmark.group = f"{name}, {BATCH} records"
+    torch.set_num_threads(1)
+    benchmark(stepper(name, graph=way == "graph"))
+
+
+def compare(name: str, turns: int = 300) -> tuple[float, float, float]:
+    """Best seconds of the module and of the graph, and the median ratio of a turn, graph over module."""
+    native, graph = stepper(name, graph=False), stepper(name, graph=True)
+    pairs = [(_seconds(native), _seconds(graph)) for _ in range(turns)][turns // 10 :]
+    best = [min(times) for times in zip(*pairs, strict=True)]
+    return best[0], best[1], statistics.median(after / before for before, after in pairs)
+
+
+def _seconds(step: Callable[[], None]) -> float:
+    began = time.process_time()
+    step()
+    return time.process_time() - began
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    print("| model | module | graph | best over best | median of turns |\n|---|---|---|---|---|")
+    for each in MODELS:
+        before, after, median = compare(each)
+        times = f"{before * 1e3:.2f} ms | {after * 1e3:.2f} ms"
+        print(f"| {each} | {times} | {after / before:.2f} | {median:.2f} |")

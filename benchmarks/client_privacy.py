@@ -115,8 +115,8 @@ def train(split: DigitsSplit, bundle: Bundle, mean: Mean, *, rounds: int, seed: 
             for index, records in enumerate(scaled)
         ]
         weights = server_step(weights, mean(updates, number), 1.0)
-    test = split.test.features * (high - low) + low
-    return evaluate(model, weights, test, split.test.labels).accuracy
+    test = replace(split.test, features=split.test.features * (high - low) + low)
+    return evaluate(model, weights, test, bundle.recipe).accuracy
 
 
 def measure(epsilon: float | None, seeds: int, rounds: int) -> Row:

@@ -1,19 +1,18 @@
 """The command line as processes: it starts what it says, stops when told, and leaves nothing behind."""
 
 import json
-import os
 import signal
 import socket
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.e2e.commands import Start, read_until, starting
 from zkpfl.cli.app import run
 from zkpfl.cli.lifeline import LEAVE_S, LIFELINE
 from zkpfl.cli.storage import parse_place
@@ -26,41 +25,11 @@ from zkpfl.storage.local import LocalStore
 
 pytestmark = pytest.mark.e2e
 
-Start = Callable[..., subprocess.Popen[str]]
-
 
 @pytest.fixture
 def start() -> Iterator[Start]:
-    """Start zkpfl commands that are killed after the test at the latest."""
-    running: list[subprocess.Popen[str]] = []
-
-    def start_command(*arguments: str, **environment: str) -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "zkpfl", *arguments, "--json"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, **environment},
-        )
-        running.append(process)
-        return process
-
-    yield start_command
-    for process in running:
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout):
-            assert pipe is not None
-            pipe.close()
-
-
-def read_until(process: subprocess.Popen[str], event: str, sender: str | None = None) -> dict[str, Any]:
-    assert process.stdout is not None
-    for line in process.stdout:
-        message = json.loads(line)
-        if message.get("event") == event and message.get("from") == sender:
-            return dict(message)
-    raise AssertionError(f"ended without {event}")
+    with starting() as start_command:
+        yield start_command
 
 
 def processes_of(folder: Path) -> list[int]:
