@@ -40,13 +40,28 @@ TestSet = Annotated[
     typer.Option(metavar="SOURCE", help="Records that measure accuracy: csv:FILE:LABEL, npz:FILE or m:f."),
 ]
 OutFile = Annotated[Path, typer.Option("--out", metavar="FILE", help="The bundle; must not exist yet.")]
-Epsilon = Annotated[float, typer.Option(min=0.01, max=1000, help="Privacy budget of a record.")]
+Epsilon = Annotated[float, typer.Option(min=0.01, max=1000, help="Privacy budget of a record or trainer.")]
 Delta = Annotated[float, typer.Option(min=1e-12, max=0.1, help="Its δ.")]
 Rounds = Annotated[int, typer.Option(min=1, max=1000, help="Training rounds that the budget lasts for.")]
 HeldRecords = Annotated[
     int, typer.Option("--records", min=1, help="Records from which on a trainer can stay for all rounds.")
 ]
 GradNorm = Annotated[float, typer.Option("--max-grad-norm", help="To which a record's gradient is clipped.")]
+NoiseQuorum = Annotated[
+    int | None,
+    typer.Option(
+        min=2,
+        max=10,
+        help="Protect each trainer as a whole: of how many zk-nodes every sum has noise, at least. "
+        "Without, trainers protect each of their records.",
+    ),
+]
+Colluding = Annotated[
+    int,
+    typer.Option(
+        min=1, max=4, help="With --noise-quorum: how many zk-nodes may collude, threshold less one."
+    ),
+]
 NoPrivacy = Annotated[bool, typer.Option("--no-privacy", help="Train without differential privacy.")]
 Range = Annotated[
     str | None,
@@ -75,16 +90,46 @@ Seed = Annotated[int, typer.Option(min=0, help="Of the initial weights.")]
 
 @dataclass(frozen=True)
 class Budget:
-    """Privacy of a record under a recipe: ε and δ for so many rounds of trainers with so many records."""
+    """Privacy under a recipe: ε and δ for so many rounds.
+
+    Of each record, of trainers with so many; or, with a noise quorum, of each trainer.
+    """
 
     epsilon: float
     delta: float
     rounds: int
     records: int
     max_grad_norm: float
+    noise_quorum: int | None
+    colluding: int
+
+    @classmethod
+    def of(cls, no_privacy: bool, *terms: Any) -> Budget | None:
+        """What the options ask for."""
+        return None if no_privacy else cls(*terms)
+
+    @property
+    def defaults(self) -> dict[str, str]:
+        """Values of a recipe that suit it: noise of zk-nodes leaves nothing for fine integers to tell."""
+        return {} if self.noise_quorum is None else {"value_bits": "8"}
 
     def applied(self, recipe: Recipe) -> Recipe:
-        """The recipe with the least noise that keeps the budget; epochs and batches give the steps."""
+        """The recipe with the least noise that keeps the budget."""
+        if self.noise_quorum is None:
+            return self._of_records(recipe)
+        from zkpfl.privacy.client_level import ClientPrivacy
+
+        privacy = ClientPrivacy.planned(
+            rounds=self.rounds,
+            epsilon=self.epsilon,
+            delta=self.delta,
+            noise_quorum=self.noise_quorum,
+            colluding=self.colluding,
+        )
+        return replace(recipe, privacy=privacy)
+
+    def _of_records(self, recipe: Recipe) -> Recipe:
+        """Epochs and batches give the steps."""
         from zkpfl.privacy.record_level import RecordPrivacy
 
         batch = min(recipe.batch_size, self.records)
@@ -126,13 +171,16 @@ def export(
     rounds: Rounds = 10,
     records: HeldRecords = 500,
     max_grad_norm: GradNorm = 1.0,
+    noise_quorum: NoiseQuorum = None,
+    colluding: Colluding = 1,
     no_privacy: NoPrivacy = False,
     json: Json = False,
 ) -> None:
     """Turn your own PyTorch module into a bundle: a graph of allowed operators, weights and a recipe."""
     from zkpfl.learning.export import load_module
 
-    budget = None if no_privacy else Budget(epsilon, delta, rounds, records, max_grad_norm)
+    terms = (epsilon, delta, rounds, records, max_grad_norm, noise_quorum, colluding)
+    budget = Budget.of(no_privacy, *terms)
     _write(
         load_module(factory),
         _inputs(example),
@@ -170,6 +218,8 @@ def mlp(
     rounds: Rounds = 10,
     records: HeldRecords = 500,
     max_grad_norm: GradNorm = 1.0,
+    noise_quorum: NoiseQuorum = None,
+    colluding: Colluding = 1,
     no_privacy: NoPrivacy = False,
     json: Json = False,
 ) -> None:
@@ -177,7 +227,8 @@ def mlp(
     from zkpfl.learning import architectures
 
     widths = _numbers(hidden, "hidden", separator=",") if hidden else ()
-    budget = None if no_privacy else Budget(epsilon, delta, rounds, records, max_grad_norm)
+    terms = (epsilon, delta, rounds, records, max_grad_norm, noise_quorum, colluding)
+    budget = Budget.of(no_privacy, *terms)
     module = architectures.mlp(inputs, widths, outputs, activation=activation, dropout=dropout, seed=seed)
     _write(module, inputs, out, features, classes, set_, test_set, ranges, label_range, budget, Output(json))
 
@@ -202,6 +253,8 @@ def cnn(
     rounds: Rounds = 10,
     records: HeldRecords = 500,
     max_grad_norm: GradNorm = 1.0,
+    noise_quorum: NoiseQuorum = None,
+    colluding: Colluding = 1,
     no_privacy: NoPrivacy = False,
     json: Json = False,
 ) -> None:
@@ -209,7 +262,8 @@ def cnn(
     from zkpfl.learning import architectures
 
     shape = _numbers(image, "image", separator="x")
-    budget = None if no_privacy else Budget(epsilon, delta, rounds, records, max_grad_norm)
+    terms = (epsilon, delta, rounds, records, max_grad_norm, noise_quorum, colluding)
+    budget = Budget.of(no_privacy, *terms)
     if len(shape) != 3:
         raise InvalidParameter(f"{image!r} is not CxHxW", field="image", hint="such as 1x28x28")
     widths = _numbers(channels, "channels", separator=",")
@@ -248,7 +302,7 @@ def _write(
     if out.exists():
         raise InvalidParameter(f"{out} exists already", field="out", hint="choose another file")
     names = _names(features, "x", inputs, "features")
-    given = dict(_assignment(text) for text in values or [])
+    given = (budget.defaults if budget else {}) | dict(_assignment(text) for text in values or [])
     outputs = count_outputs(module, inputs, tokens="vocabulary" in given)
     if outputs == 1:
         given.setdefault("loss", "mse")

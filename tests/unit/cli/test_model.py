@@ -11,6 +11,7 @@ import pytest
 
 from zkpfl.cli.app import run
 from zkpfl.learning.bundle import Bundle
+from zkpfl.privacy.client_level import ClientPrivacy
 
 FACTORY = """
 from torch import nn
@@ -55,6 +56,26 @@ def test_layers_make_a_bundle(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         assert run(["model", kind, *options, "--out", str(out), "--json"]) == 0
         assert result(capsys)["parameters"] == parameters
         assert Bundle.from_bytes(out.read_bytes()).recipe.learning_rate == 0.05
+
+
+def test_a_model_of_which_zk_nodes_bring_the_noise(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "noisy.bundle"
+    words = "--inputs 64 --outputs 10 --noise-quorum 3 --epsilon 4 --delta 1e-4 --rounds 4"
+    assert run(["model", "mlp", *words.split(), "--out", str(out), "--json"]) == 0
+    capsys.readouterr()
+    recipe = Bundle.from_bytes(out.read_bytes()).recipe
+    assert isinstance(recipe.privacy, ClientPrivacy)
+    assert (recipe.privacy.noise_quorum, recipe.privacy.colluding, recipe.value_bits) == (3, 1, 8)
+    assert recipe.privacy.within(4)
+    assert not recipe.privacy.within(6)
+    wide = [*words.split(), "--set", "value_bits=10", "--out", str(tmp_path / "wide.bundle"), "--json"]
+    assert run(["model", "mlp", *wide]) == 0
+    assert (
+        run(["model", "mlp", *words.split(), "--colluding", "3", "--out", str(tmp_path / "no.bundle")]) == 4
+    )
+    assert "colluding" in capsys.readouterr().err
 
 
 def test_a_model_trains_privately_unless_its_owner_says_otherwise(
