@@ -219,7 +219,7 @@ class LiveNetwork:
             record = client.node(identity.account.address)
             port = int(record.endpoint.rsplit(":", 1)[1]) if record else 0
             server: RunningServer
-            with serve(role, port=port, limits=role.admit) as server:
+            with serve(role, port=port, identity=role.transport, limits=role.admit) as server:
                 role.register(server.endpoint, STAKE)
                 ready.set()
                 role.run(thread.stop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +11,7 @@ import numpy as np
 
 from tests.fuzz.registry import Reader, fuzz_target
 from zkpfl.crypto import bls, sealing, signatures
+from zkpfl.crypto.certificates import new_credential, vouching_account
 from zkpfl.crypto.commitments import commit_lanes
 from zkpfl.crypto.generators import generators
 from zkpfl.crypto.points import G1Array, decode_points
@@ -17,6 +19,7 @@ from zkpfl.crypto.proofs import aggregation, norm
 from zkpfl.crypto.proofs.folding import FoldingProof, proof_bytes
 from zkpfl.crypto.proofs.norm_verifier import NormProof
 from zkpfl.crypto.scalars import encode_scalars, from_int
+from zkpfl.crypto.signatures import Domain
 from zkpfl.crypto.transcript import CONTEXT_BYTES, Context
 from zkpfl.errors import (
     BadSignature,
@@ -25,6 +28,7 @@ from zkpfl.errors import (
     InvalidParameter,
     InvalidPoint,
     InvalidScalar,
+    NotAuthorized,
     NotDelivered,
 )
 from zkpfl.params import Committee, Layout
@@ -174,6 +178,24 @@ def commitments(data: bytes) -> None:
     except (InvalidEncoding, InvalidPoint):
         return
     assert array.encode() == data
+
+
+@fuzz_target("crypto")
+def certificates(data: bytes) -> None:
+    """Any bytes, or a certificate of ours changed: it speaks for its account or for nobody."""
+    reader, good = Reader(data), _certificate()
+    der = reader.damage(good) if reader.byte() & 1 else reader.rest()
+    try:
+        account = vouching_account(der, Domain(1, bytes(20)), 1000, "peer")
+    except (InvalidEncoding, BadSignature, NotAuthorized):
+        return
+    assert account == signatures.AccountKey.from_bytes(KEY).address
+
+
+@cache
+def _certificate() -> bytes:
+    credential = new_credential(signatures.AccountKey.from_bytes(KEY), Domain(1, bytes(20)), 1000, 2000)
+    return ssl.PEM_cert_to_DER_cert(credential.server_certificate.decode())
 
 
 @fuzz_target("crypto")

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from tests.rpc.doubles import CONTEXT, LIMITS, TRAINER, RecordingNode
+from tests.rpc.doubles import CONTEXT, LIMITS, SERVER, TRAINER, RecordingNode, connect
 
 from zkpfl.protocol.messages import MessageKind, ShareMessage, SignedMessage
 from zkpfl.rpc.client import NodeClient
@@ -25,7 +25,7 @@ def start() -> Iterator[Callable[..., RunningServer]]:
     running: list[RunningServer] = []
 
     def start_server(handler: RecordingNode, **options: object) -> RunningServer:
-        running.append(serve(handler, **{"limits": LIMITS, **options}))
+        running.append(serve(handler, **{"identity": SERVER, "limits": LIMITS, **options}))
         return running[-1]
 
     yield start_server
@@ -40,7 +40,7 @@ def server(node: RecordingNode, start: Callable[..., RunningServer]) -> RunningS
 
 @pytest.fixture
 def client(server: RunningServer) -> Iterator[NodeClient]:
-    with NodeClient(server.endpoint, party="zk-node 2") as connected:
+    with connect(server.endpoint, party="zk-node 2") as connected:
         yield connected
 
 

@@ -4,20 +4,41 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 import grpc
 
-from zkpfl.crypto.signatures import AccountKey
+from zkpfl.crypto.signatures import AccountKey, Domain
 from zkpfl.crypto.transcript import Context
 from zkpfl.errors import NotFound
 from zkpfl.protocol.messages import MessageKind, SignedMessage
+from zkpfl.rpc.channel import Connector
+from zkpfl.rpc.client import NodeClient
 from zkpfl.rpc.handler import Attestation, NodeStatus, UploadLimits
+from zkpfl.rpc.identity import TransportIdentity
 
 CONTEXT = Context(31337, bytes(range(20)), 7, 3)
 TRAINER = AccountKey.from_bytes(bytes(31) + b"\x01")
 NODE = AccountKey.from_bytes(bytes(31) + b"\x02")
 LIMITS = UploadLimits(max_commitments_bytes=1 << 22, max_blob_bytes=20 << 20)
 SERVICE = "/zkpfl.v1.ZkNode"
+DOMAIN = Domain(CONTEXT.chain_id, CONTEXT.contract)
+CLIENT, SERVER = TransportIdentity(TRAINER, DOMAIN), TransportIdentity(NODE, DOMAIN)
+
+
+def connect(endpoint: str, *, party: str = "zk-node") -> NodeClient:
+    """A client of the trainer that expects the node."""
+    return NodeClient(endpoint, CLIENT, NODE.address, party=party)
+
+
+@contextmanager
+def channel_to(endpoint: str) -> Iterator[grpc.Channel]:
+    """A bare channel of the trainer to the node."""
+    connector = Connector(endpoint, "zk-node", CLIENT, NODE.address)
+    try:
+        yield connector.channel(10)
+    finally:
+        connector.close()
 
 
 class RecordingNode:
@@ -27,6 +48,7 @@ class RecordingNode:
         self.shares: list[tuple[SignedMessage, bytes, bytes]] = []
         self.contents: dict[str, list[bytes]] = {}
         self.error: Exception | None = None
+        self.calls = 0
 
     def receive_share(self, signed: SignedMessage, commitments: bytes, blob: bytes) -> SignedMessage:
         self._fail()
@@ -52,6 +74,7 @@ class RecordingNode:
         return NodeStatus(NODE.address, "0.1.0", (7, 9), 42)
 
     def _fail(self) -> None:
+        self.calls += 1
         if self.error is not None:
             raise self.error
 
@@ -71,7 +94,7 @@ class BlockingNode(RecordingNode):
 
 def raw_upload(endpoint: str, messages: Iterable[bytes], timeout_s: float = 10.0) -> grpc.RpcError | bytes:
     """Send the messages of an upload as they are; what came back."""
-    with grpc.insecure_channel(endpoint) as channel:
+    with channel_to(endpoint) as channel:
         try:
             answer: bytes = channel.stream_unary(f"{SERVICE}/UploadShare")(iter(messages), timeout=timeout_s)
         except grpc.RpcError as error:
@@ -81,7 +104,7 @@ def raw_upload(endpoint: str, messages: Iterable[bytes], timeout_s: float = 10.0
 
 def raw_call(endpoint: str, method: str, message: bytes) -> grpc.RpcError | bytes:
     """Send one message to a unary call as it is; what came back."""
-    with grpc.insecure_channel(endpoint) as channel:
+    with channel_to(endpoint) as channel:
         try:
             answer: bytes = channel.unary_unary(f"{SERVICE}/{method}")(message, timeout=10)
         except grpc.RpcError as error:

@@ -10,17 +10,16 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from tests.rpc.doubles import BlockingNode
+from tests.rpc.doubles import BlockingNode, connect
 
 from zkpfl.errors import DeadlineExceeded, Unavailable
-from zkpfl.rpc.client import NodeClient
 from zkpfl.rpc.convert import CHUNK_BYTES
 
 KILLED_SERVER = """
-from tests.rpc.doubles import LIMITS, BlockingNode
+from tests.rpc.doubles import LIMITS, SERVER, BlockingNode
 from zkpfl.rpc.server import serve
 
-print(serve(BlockingNode(), limits=LIMITS).endpoint, flush=True)
+print(serve(BlockingNode(), identity=SERVER, limits=LIMITS).endpoint, flush=True)
 input()
 """
 
@@ -35,13 +34,13 @@ def free_port():
 def test_a_node_that_is_away_is_unavailable_within_the_time(free_port):
     began = time.monotonic()
     expected = pytest.raises(Unavailable, match=rf"zk-node 2: .*127\.0\.0\.1:{free_port}")
-    with NodeClient(f"127.0.0.1:{free_port}", party="zk-node 2") as client, expected:
+    with connect(f"127.0.0.1:{free_port}", party="zk-node 2") as client, expected:
         client.status(timeout_s=0.5)
     assert time.monotonic() - began < 5
 
 
 def test_a_node_that_starts_late_is_found(free_port, start, node, signed):
-    with NodeClient(f"127.0.0.1:{free_port}") as client:
+    with connect(f"127.0.0.1:{free_port}") as client:
         late = threading.Timer(0.5, lambda: start(node, port=free_port))
         late.start()
         client.upload_share(signed, bytes(48), bytes(CHUNK_BYTES + 1), timeout_s=30)
@@ -50,7 +49,7 @@ def test_a_node_that_starts_late_is_found(free_port, start, node, signed):
 
 
 def test_a_node_that_restarts_is_found_again(free_port, start, node):
-    with NodeClient(f"127.0.0.1:{free_port}") as client:
+    with connect(f"127.0.0.1:{free_port}") as client:
         for _ in range(2):
             server = start(node, port=free_port)
             assert client.status(timeout_s=30).block_number == 42
@@ -66,7 +65,7 @@ def test_a_node_killed_in_mid_stream_is_unavailable(signed):
         text=True,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(["src", ".", *sys.path])},
     )
-    with process, NodeClient(process.stdout.readline().strip(), party="zk-node 2") as client:
+    with process, connect(process.stdout.readline().strip(), party="zk-node 2") as client:
 
         def kill(sent):
             if sent >= 4 * CHUNK_BYTES and process.poll() is None:
@@ -81,14 +80,14 @@ def test_a_slow_node_meets_the_deadline(start):
     slow = BlockingNode()
     server = start(slow)
     expected = pytest.raises(DeadlineExceeded, match=rf"zk-node 2: .*{server.endpoint}")
-    with NodeClient(server.endpoint, party="zk-node 2") as client, expected:
+    with connect(server.endpoint, party="zk-node 2") as client, expected:
         client.status(timeout_s=0.3)
     slow.release.set()
 
 
 def test_close_ends_calls_of_other_threads(start):
     slow = BlockingNode()
-    client = NodeClient(start(slow).endpoint)
+    client = connect(start(slow).endpoint)
     closer = threading.Thread(target=lambda: (slow.entered.wait(20), client.close()))
     closer.start()
     with pytest.raises(Unavailable):
@@ -98,7 +97,7 @@ def test_close_ends_calls_of_other_threads(start):
 
 
 def test_close_ends_the_wait_between_attempts(free_port):
-    client = NodeClient(f"127.0.0.1:{free_port}")
+    client = connect(f"127.0.0.1:{free_port}")
     threading.Timer(0.3, client.close).start()
     began = time.monotonic()
     with pytest.raises(Unavailable):
@@ -109,7 +108,7 @@ def test_close_ends_the_wait_between_attempts(free_port):
 def test_a_busy_node_is_tried_again_until_it_has_room(start, signed):
     slow = BlockingNode()
     server = start(slow, max_streams=1)
-    with NodeClient(server.endpoint) as client, NodeClient(server.endpoint, party="zk-node 2") as second:
+    with connect(server.endpoint) as client, connect(server.endpoint, party="zk-node 2") as second:
         upload = threading.Thread(
             target=lambda: client.upload_share(signed, bytes(48), bytes(48), timeout_s=30)
         )
@@ -126,7 +125,7 @@ def test_a_busy_node_is_tried_again_until_it_has_room(start, signed):
 def test_stop_lets_a_running_call_finish(start):
     slow = BlockingNode()
     server = start(slow)
-    with NodeClient(server.endpoint) as client:
+    with connect(server.endpoint) as client:
         answers = []
         call = threading.Thread(target=lambda: answers.append(client.status(timeout_s=30)))
         call.start()
@@ -153,7 +152,7 @@ def test_stop_leaves_no_thread_behind(start, node, signed):
         with pytest.raises(Unavailable):
             client.fetch("bafy1", max_size_bytes=1 << 40, timeout_s=3)
 
-    with NodeClient(server.endpoint) as client, ThreadPoolExecutor(1) as pool:
+    with connect(server.endpoint) as client, ThreadPoolExecutor(1) as pool:
         fetch = pool.submit(fetch_until_cut_off, client)
         assert waiting.wait(20)
         server.stop(0)

@@ -4,12 +4,11 @@ import logging
 
 import grpc
 import pytest
-from tests.rpc.doubles import CONTEXT, code_of, raw_call
+from tests.rpc.doubles import CONTEXT, code_of, connect, raw_call
 
 from zkpfl import errors as zkpfl_errors
 from zkpfl.errors import DeadlineExceeded, Unavailable, ZkpflError
 from zkpfl.rpc import errors
-from zkpfl.rpc.client import NodeClient
 
 INSIDE = "open /srv/keys/node.json"
 
@@ -142,6 +141,6 @@ def test_a_refusal_is_not_repeated(start, node):
     node.error = zkpfl_errors.WrongPhase("x")
     fail = node._fail
     node._fail = lambda: (calls.append(1), fail())
-    with NodeClient(start(node).endpoint) as client, pytest.raises(zkpfl_errors.WrongPhase):
+    with connect(start(node).endpoint) as client, pytest.raises(zkpfl_errors.WrongPhase):
         client.status(timeout_s=5)
     assert len(calls) == 1

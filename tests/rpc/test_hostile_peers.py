@@ -10,9 +10,12 @@ from tests.rpc.doubles import (
     CONTEXT,
     LIMITS,
     NODE,
+    SERVER,
     SERVICE,
     TRAINER,
+    channel_to,
     code_of,
+    connect,
     raw_call,
     raw_upload,
     trailers_of,
@@ -29,9 +32,9 @@ from zkpfl.errors import (
 )
 from zkpfl.protocol.messages import MessageKind
 from zkpfl.rpc._pb import zk_node_pb2 as pb
-from zkpfl.rpc.client import NodeClient
 from zkpfl.rpc.convert import CHUNK_BYTES, UploadHeader, header_to_pb, receipt_to_pb
 from zkpfl.rpc.handler import UploadLimits
+from zkpfl.rpc.server import server_credentials
 
 TRAINER_NAME = f"trainer 0x{TRAINER.address.hex()}".encode()
 
@@ -158,7 +161,7 @@ def test_limits_may_depend_on_the_signed_header(start, node, signed):
         return LIMITS
 
     server = start(node, limits=admit)
-    with NodeClient(server.endpoint) as client, pytest.raises(BadSignature) as raised:
+    with connect(server.endpoint) as client, pytest.raises(BadSignature) as raised:
         client.upload_share(signed, bytes(48), bytes(48), timeout_s=10)
     assert raised.value.party == "trainer 1"
     assert not node.shares
@@ -166,7 +169,7 @@ def test_limits_may_depend_on_the_signed_header(start, node, signed):
 
 def test_admission_sets_the_limits(start, node, signed):
     server = start(node, limits=lambda message: UploadLimits(48, 10 * message.message.node))
-    with NodeClient(server.endpoint) as client:
+    with connect(server.endpoint) as client:
         client.upload_share(signed, bytes(48), bytes(20), timeout_s=10)
         with pytest.raises(InvalidEncoding) as raised:
             client.upload_share(signed, bytes(48), bytes(21), timeout_s=10)
@@ -207,7 +210,7 @@ def test_a_reader_that_takes_nothing_is_cancelled(start, node):
     node.contents["bafy1"] = endless()
     server = start(node, idle_timeout_s=0.2)
     request = pb.FetchContentRequest(content_id="bafy1").SerializeToString()
-    with grpc.insecure_channel(server.endpoint) as channel:
+    with channel_to(server.endpoint) as channel:
         stream = channel.unary_stream(f"{SERVICE}/FetchContent")(request, timeout=60)
         next(stream)
         node.contents.clear()
@@ -224,9 +227,9 @@ def test_a_place_is_free_again_after_a_cancelled_stream(start, node, signed):
     assert code_of(error) == NotDelivered.code
     node.contents["bafy1"] = [bytes(20 << 20)]
     request = pb.FetchContentRequest(content_id="bafy1").SerializeToString()
-    with grpc.insecure_channel(server.endpoint) as channel:
+    with channel_to(server.endpoint) as channel:
         unread = channel.unary_stream(f"{SERVICE}/FetchContent")(request, timeout=60)
-        with NodeClient(server.endpoint) as client:
+        with connect(server.endpoint) as client:
             client.upload_share(signed, bytes(48), bytes(48), timeout_s=30)
         unread.cancel()
     assert len(node.shares) == 1
@@ -243,7 +246,7 @@ def test_a_call_without_its_request_does_not_hold_a_thread(start, node, method):
         ended.wait(20)
         yield from ()
 
-    with grpc.insecure_channel(server.endpoint) as channel:
+    with channel_to(server.endpoint) as channel:
         call = channel.stream_stream(method)(silent(), timeout=20)
         with pytest.raises(grpc.RpcError) as raised:
             next(call)
@@ -252,7 +255,7 @@ def test_a_call_without_its_request_does_not_hold_a_thread(start, node, method):
 
 
 def test_a_call_that_ends_without_its_request_is_refused(server):
-    with grpc.insecure_channel(server.endpoint) as channel, pytest.raises(grpc.RpcError) as raised:
+    with channel_to(server.endpoint) as channel, pytest.raises(grpc.RpcError) as raised:
         channel.stream_unary(f"{SERVICE}/GetStatus")(iter(()), timeout=10)
     assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
@@ -262,7 +265,7 @@ def test_a_call_that_ends_without_its_request_is_refused(server):
     ["/grpc.health.v1.Health/Check", "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo"],
 )
 def test_garbage_for_health_and_reflection_is_refused(server, method):
-    with grpc.insecure_channel(server.endpoint) as channel, pytest.raises(grpc.RpcError) as raised:
+    with channel_to(server.endpoint) as channel, pytest.raises(grpc.RpcError) as raised:
         next(channel.stream_stream(method)(iter([b"\xff"]), timeout=10))
     assert raised.value.code() is grpc.StatusCode.INVALID_ARGUMENT
 
@@ -277,10 +280,10 @@ def answering(method, handler):
     """A false node: one method whose answers are these bytes."""
     server = grpc.server(futures.ThreadPoolExecutor(2))
     server.add_registered_method_handlers("zkpfl.v1.ZkNode", {method: handler})
-    port = server.add_insecure_port("127.0.0.1:0")
+    port = server.add_secure_port("127.0.0.1:0", server_credentials(SERVER))
     server.start()
     try:
-        with NodeClient(f"127.0.0.1:{port}", party="zk-node 3") as client:
+        with connect(f"127.0.0.1:{port}", party="zk-node 3") as client:
             yield client
     finally:
         server.stop(0).wait()

@@ -2,16 +2,14 @@
 
 import os
 
-import grpc
 import pytest
 from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
-from tests.rpc.doubles import CONTEXT, LIMITS, NODE
+from tests.rpc.doubles import CONTEXT, LIMITS, NODE, SERVER, TRAINER, channel_to, connect
 
 from zkpfl.errors import ContentTooLarge, InvalidEncoding, InvalidParameter, NotFound, Unavailable
 from zkpfl.protocol.messages import MessageKind
-from zkpfl.rpc.client import NodeClient
 from zkpfl.rpc.convert import CHUNK_BYTES
 from zkpfl.rpc.server import serve
 
@@ -44,7 +42,7 @@ def test_attestation(client):
 
 @pytest.mark.parametrize("number", [0, 1, 255])
 def test_key_share(client, number):
-    account = bytes(range(20))
+    account = TRAINER.address
     sealed = client.key_share(CONTEXT, account, number, timeout_s=10)
     assert sealed == b"sealed" + CONTEXT.to_bytes() + account + bytes([number])
 
@@ -53,7 +51,7 @@ def test_key_share(client, number):
 def test_key_share_of_another_size_is_a_fault_of_the_node(client, node, sealed):
     node.key_share = lambda *_: sealed
     with pytest.raises(InvalidEncoding, match="sealed") as caught:
-        client.key_share(CONTEXT, bytes(20), 0, timeout_s=10)
+        client.key_share(CONTEXT, TRAINER.address, 0, timeout_s=10)
     assert caught.value.party == client.party
 
 
@@ -101,7 +99,7 @@ def test_fetch_refuses_what_cannot_be_a_content_id(client, content_id):
 
 
 def test_health_answers(server):
-    with grpc.insecure_channel(server.endpoint) as channel:
+    with channel_to(server.endpoint) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
         for service in ("", "zkpfl.v1.ZkNode"):
             answer = stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=10)
@@ -113,7 +111,7 @@ def test_reflection_describes_the_service(server):
         reflection_pb2.ServerReflectionRequest(list_services=""),
         reflection_pb2.ServerReflectionRequest(file_containing_symbol="zkpfl.v1.ZkNode"),
     ]
-    with grpc.insecure_channel(server.endpoint) as channel:
+    with channel_to(server.endpoint) as channel:
         stub = reflection_pb2_grpc.ServerReflectionStub(channel)
         listed, described = stub.ServerReflectionInfo(iter(requests), timeout=10)
     names = {service.name for service in listed.list_services_response.service}
@@ -129,7 +127,7 @@ def test_server_listens_on_loopback_by_default(server):
 def test_a_port_in_use_is_refused(server, node):
     port = int(server.endpoint.rpartition(":")[2])
     with pytest.raises(InvalidParameter) as raised:
-        serve(node, port=port, limits=LIMITS)
+        serve(node, port=port, identity=SERVER, limits=LIMITS)
     assert raised.value.field == "port"
 
 
@@ -157,7 +155,7 @@ def test_settings_out_of_range_are_refused(start, node, field, options):
 )
 def test_an_endpoint_must_be_host_and_port(endpoint):
     with pytest.raises(InvalidParameter) as raised:
-        NodeClient(endpoint)
+        connect(endpoint)
     assert raised.value.field == "endpoint"
 
 

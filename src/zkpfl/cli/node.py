@@ -61,7 +61,7 @@ def _serve(
     journal = SqliteReleaseJournal(data_dir / "releases.db")
     with closing(journal), closing(where.open_store()) as store:
         role = ZkNodeRole(ledger, store, keys, journal, output)
-        with serve_rpc(role, host, port, limits=role.admit) as server:
+        with serve_rpc(role, host, port, identity=role.transport, limits=role.admit) as server:
             role.register(server.endpoint, stake)
             output.event(
                 {

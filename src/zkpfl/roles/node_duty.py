@@ -43,8 +43,8 @@ from zkpfl.roles.job_storage import (
 )
 from zkpfl.roles.key_custody import KeyCollector, KeyCustodian, slice_is_due
 from zkpfl.roles.loop import advance_if_due
+from zkpfl.roles.node_clients import NodeClients
 from zkpfl.roles.noise import NoiseDuty
-from zkpfl.rpc.client import NodeClient
 from zkpfl.rpc.handler import Attestation, UploadLimits
 from zkpfl.storage.cid import ContentId
 from zkpfl.storage.store import Store
@@ -108,7 +108,7 @@ class NodeDuty:
         self._round: NodeRound | None = None
         self._public: PublicAggregate | None = None
         self._attested: _Attested | None = None
-        self._clients: dict[int, NodeClient] = {}
+        self._clients = NodeClients(ledger, reader, identity.account)
         self._custodian = KeyCustodian(ledger, store, reader, identity.encryption, node)
         self._noise = NoiseDuty(ledger, self._store, reader, identity, node, report)
         self._slice: _SliceOpening | None = None
@@ -117,8 +117,7 @@ class NodeDuty:
 
     def close(self) -> None:
         """Close the connections to peers."""
-        for client in self._clients.values():
-            client.close()
+        self._clients.close()
 
     def admit(self, signed: SignedMessage) -> UploadLimits:
         """How large the upload that a signed message announces may be; see `NodeRound.admit`."""
@@ -357,24 +356,18 @@ class NodeDuty:
         def report(error: ZkpflError) -> None:
             self._report(fault_event(error, job, None))
 
-        collector = KeyCollector(self._ledger, self._reader, encryption, number, self._client, report)
+        collector = KeyCollector(self._ledger, self._reader, encryption, number, self._clients.of, report)
         try:
             collector.add(self._node, self._custodian.share(number))
         except ZkpflError as error:
             report(error)  # the others' shares may do
         return collector
 
-    def _client(self, node: int) -> NodeClient:
-        if node not in self._clients:
-            record = registered_node(self._ledger, self._reader.job().committee[node - 1])
-            self._clients[node] = NodeClient(record.endpoint, party=f"zk-node {node}")
-        return self._clients[node]
-
     def _ask(self, state: NodeRound, node: int, own: _Attested) -> bytes | None:
         """A peer's signature over the same attestation; None if it has none yet or signed another."""
         record = registered_node(self._ledger, state.plan.nodes[node - 1].address)
         try:
-            reply = self._client(node).attestation(state.plan.context, timeout_s=PEER_TIMEOUT_S)
+            reply = self._clients.of(node).attestation(state.plan.context, timeout_s=PEER_TIMEOUT_S)
             if reply.digest != own.digest:
                 raise WrongContext("attests something else", party=f"zk-node {node}", field="digest")
             if not BlsPublicKey.from_ledger(record.bls_key).verify(own.digest, reply.signature):

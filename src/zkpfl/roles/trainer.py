@@ -42,15 +42,15 @@ from zkpfl.protocol.trainer import PreparedSubmission, SealedShare, SeededShares
 from zkpfl.roles.claiming import claim_or_tell
 from zkpfl.roles.events import Reporter, RoleEvent, Value, fault_event
 from zkpfl.roles.identity import Identity
-from zkpfl.roles.job_reader import JobReader, registered_node
+from zkpfl.roles.job_reader import JobReader
 from zkpfl.roles.job_storage import JobStore, job_label, publish_submission, release_if_over
 from zkpfl.roles.key_custody import JOB_KEY, KeyCollector
 from zkpfl.roles.layouts import fixed_point
 from zkpfl.roles.loop import RoleLoop, advance_if_due
 from zkpfl.roles.member import Member, rounding_seed
+from zkpfl.roles.node_clients import NodeClients
 from zkpfl.roles.policy import JoinPolicy
 from zkpfl.roles.privacy_budget import TrainerBudget, charged_rounds
-from zkpfl.rpc.client import NodeClient
 from zkpfl.storage.store import Store
 
 PATIENCE_S = 2.0
@@ -130,8 +130,9 @@ class TrainerRole:
         self._report = report
         self._reader = JobReader(ledger, store, job_id)
         self._member: Member | None = None
+        self._clients = NodeClients(ledger, self._reader, identity.account)
         self._keys = KeyCollector(
-            ledger, self._reader, identity.encryption, JOB_KEY, self._node_client, self._on_fault
+            ledger, self._reader, identity.encryption, JOB_KEY, self._clients.of, self._on_fault
         )
         self._worker: TrainingWorker | None = None
         self._number: int | None = None
@@ -140,7 +141,6 @@ class TrainerRole:
         self._scored = 0
         self._revealed = 0
         self._pool = ThreadPoolExecutor(max_workers=12, thread_name_prefix="trainer")
-        self._clients: dict[int, NodeClient] = {}
         self._uploads: dict[int, Future[SignedMessage]] = {}
 
     def run(self, stop: threading.Event) -> Job:
@@ -170,8 +170,7 @@ class TrainerRole:
             return job
         finally:
             self._pool.shutdown(wait=False, cancel_futures=True)
-            for client in self._clients.values():
-                client.close()
+            self._clients.close()
             if self._worker is not None:
                 self._worker.close()
 
@@ -372,7 +371,7 @@ class TrainerRole:
 
     def _upload_one(self, share: SealedShare, commitments: bytes) -> SignedMessage:
         node = share.signed.message.node
-        client = self._node_client(node)
+        client = self._clients.of(node)
         return client.upload_share(share.signed, commitments, share.blob, timeout_s=UPLOAD_TIMEOUT_S)
 
     def _acknowledged(self, plan: RoundPlan, future: Future[SignedMessage], share: SealedShare) -> int:
@@ -387,12 +386,6 @@ class TrainerRole:
             self._on_fault(error)
             return 0
         return len(share.blob)
-
-    def _node_client(self, node: int) -> NodeClient:
-        if node not in self._clients:
-            record = registered_node(self._ledger, self._reader.job().committee[node - 1])
-            self._clients[node] = NodeClient(record.endpoint, party=f"zk-node {node}")
-        return self._clients[node]
 
     def _score(self, job: Job, number: int, round_: Round) -> None:
         if self._identity.account.address in self._ledger.score_commitments(self._job_id, number):

@@ -29,6 +29,7 @@ from zkpfl.roles.identity import Identity
 from zkpfl.roles.job_reader import JobReader
 from zkpfl.roles.job_storage import MAX_CONTENT_BYTES
 from zkpfl.roles.loop import RoleLoop
+from zkpfl.roles.node_clients import transport_identity
 from zkpfl.roles.node_duty import NodeDuty
 from zkpfl.rpc.handler import Attestation, NodeStatus, UploadLimits
 from zkpfl.storage.cid import ContentId
@@ -50,6 +51,11 @@ class ZkNodeRole:
         Durable memory of releases.
     report
         Told of progress and faults.
+
+    Attributes
+    ----------
+    transport
+        Whom the node's connections speak for.
     """
 
     def __init__(
@@ -70,6 +76,7 @@ class ZkNodeRole:
         self._bls = BlsSecretKey.from_bytes(identity.bls)
         self._journal = journal
         self._report = report
+        self.transport = transport_identity(identity.account, ledger)
         self._duties: dict[int, NodeDuty] = {}
         self._jobs_seen = 0
         self._undrawn: set[int] = set()

@@ -4,3 +4,8 @@
 format of an upload, ``errors`` the one table between exceptions and statuses. ``_pb`` is generated from
 ``proto/`` by the build.
 """
+
+import os
+
+# Who only looks at a certificate (channel.py), and every stranger, breaks off a handshake: gRPC prints each.
+os.environ.setdefault("GRPC_VERBOSITY", "NONE")

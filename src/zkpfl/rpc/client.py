@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import random
-import re
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -16,15 +15,19 @@ import grpc
 from zkpfl.crypto.transcript import Context
 from zkpfl.errors import (
     ContentTooLarge,
+    DeadlineExceeded,
     InvalidEncoding,
     InvalidParameter,
     Unavailable,
     WrongContext,
+    ZkpflError,
 )
 from zkpfl.protocol.messages import MessageKind, SignedMessage
 from zkpfl.rpc import convert, errors, share_stream
 from zkpfl.rpc._pb import zk_node_pb2 as pb
+from zkpfl.rpc.channel import Connector
 from zkpfl.rpc.handler import Attestation, NodeStatus
+from zkpfl.rpc.identity import TransportIdentity
 from zkpfl.rpc.share_stream import Progress
 
 T = TypeVar("T")
@@ -32,28 +35,26 @@ T = TypeVar("T")
 FIRST_BACKOFF_S = 0.1
 LONGEST_BACKOFF_S = 3.0
 
-_ENDPOINT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+):([0-9]{1,5})")
 _SERVICE = pb.DESCRIPTOR.services_by_name["ZkNode"].full_name
-_OPTIONS = (
-    ("grpc.enable_http_proxy", 0),  # a proxy of the environment must not see shares
-    ("grpc.max_receive_message_length", convert.MAX_MESSAGE_BYTES),
-    ("grpc.initial_reconnect_backoff_ms", 100),
-    ("grpc.max_reconnect_backoff_ms", 2000),
-)
 
 
 class NodeClient:
-    """A zk-node, reached over gRPC: a context manager, safe to use from several threads.
+    """A zk-node, reached over gRPC with mutual TLS: a context manager, safe to use from several threads.
 
     Connects with the first call. Every call ends within its ``timeout_s`` and raises `Unavailable` or
     `DeadlineExceeded` naming the node if it could not be completed; a refusal by the node is raised as the
     class that the node raised; an answer that does not decode as `InvalidEncoding` naming the node. While the
-    node is away or busy a call is repeated, with exponential backoff and jitter.
+    node is away or busy a call is repeated, with exponential backoff and jitter. Nothing is sent to anybody
+    who is not the node, by its certificate: then `InvalidEncoding`, `BadSignature` or `NotAuthorized`.
 
     Parameters
     ----------
     endpoint
         ``host:port``; as registered on the ledger, so from a stranger.
+    identity
+        Whom the calls speak for.
+    account
+        Account of the node, bytes[20].
     party
         How errors name the node, ``zk-node 2``.
 
@@ -63,21 +64,13 @@ class NodeClient:
         Not an endpoint.
     """
 
-    def __init__(self, endpoint: str, *, party: str = "zk-node") -> None:
-        match = _ENDPOINT.fullmatch(endpoint)
-        if not match or not 1 <= int(match[2]) < 1 << 16:
-            raise InvalidParameter("must be host:port", field="endpoint", party=party)
+    def __init__(
+        self, endpoint: str, identity: TransportIdentity, account: bytes, *, party: str = "zk-node"
+    ) -> None:
+        self._connector = Connector(endpoint, party, identity, account)
         self.endpoint = endpoint
         self.party = party
         self._closed = threading.Event()
-        self._channel = grpc.insecure_channel(f"dns:///{endpoint}", options=_OPTIONS)
-        # Answers stay bytes, so that what does not decode is the node's typed fault and not gRPC's.
-        channel, serialize = self._channel, _serialize
-        self._upload_share = channel.stream_unary(f"/{_SERVICE}/UploadShare", serialize)
-        self._get_attestation = channel.unary_unary(f"/{_SERVICE}/GetAttestation", serialize)
-        self._get_key_share = channel.unary_unary(f"/{_SERVICE}/GetKeyShare", serialize)
-        self._fetch_content = channel.unary_stream(f"/{_SERVICE}/FetchContent", serialize)
-        self._get_status = channel.unary_unary(f"/{_SERVICE}/GetStatus", serialize)
 
     def upload_share(
         self,
@@ -121,9 +114,10 @@ class NodeClient:
         _require_share(signed, commitments, blob)
         header = convert.UploadHeader(signed, len(commitments), len(blob))
 
-        def upload(remaining_s: float) -> bytes:
+        def upload(channel: grpc.Channel, remaining_s: float) -> bytes:
             requests = share_stream.write_share(header, commitments, blob, progress or _ignore)
-            answer: bytes = self._upload_share(requests, timeout=remaining_s)
+            call = channel.stream_unary(f"/{_SERVICE}/UploadShare", _serialize)
+            answer: bytes = call(requests, timeout=remaining_s)
             return answer
 
         answer = self._call(upload, timeout_s)
@@ -140,9 +134,7 @@ class NodeClient:
         describes.
         """
         request = pb.GetAttestationRequest(context=convert.context_to_pb(context))
-        answer = self._call(
-            lambda remaining_s: self._get_attestation(request, timeout=remaining_s), timeout_s
-        )
+        answer = self._ask("GetAttestation", request, timeout_s)
         with self._answer():
             return convert.attestation_from_pb(convert.parse(pb.GetAttestationResponse, answer))
 
@@ -153,7 +145,7 @@ class NodeClient:
         the class describes.
         """
         request = convert.key_share_request_to_pb(context, account, number)
-        answer = self._call(lambda remaining_s: self._get_key_share(request, timeout=remaining_s), timeout_s)
+        answer = self._ask("GetKeyShare", request, timeout_s)
         with self._answer():
             return convert.key_share_from_pb(convert.parse(pb.GetKeyShareResponse, answer))
 
@@ -167,8 +159,9 @@ class NodeClient:
             raise InvalidParameter("must be at least 1", field="max_size_bytes")
         request = pb.FetchContentRequest(content_id=content_id)
 
-        def fetch(remaining_s: float) -> bytes:
-            stream = self._fetch_content(request, timeout=remaining_s)
+        def fetch(channel: grpc.Channel, remaining_s: float) -> bytes:
+            call = channel.unary_stream(f"/{_SERVICE}/FetchContent", _serialize)
+            stream = call(request, timeout=remaining_s)
             try:
                 return self._collect(stream, max_size_bytes)
             finally:
@@ -179,14 +172,14 @@ class NodeClient:
     def status(self, *, timeout_s: float = 5.0) -> NodeStatus:
         """Ask the node what it is doing. Raises as the class describes."""
         request = pb.GetStatusRequest()
-        answer = self._call(lambda remaining_s: self._get_status(request, timeout=remaining_s), timeout_s)
+        answer = self._ask("GetStatus", request, timeout_s)
         with self._answer():
             return convert.status_from_pb(convert.parse(pb.GetStatusResponse, answer))
 
     def close(self) -> None:
         """Cancel what is running, in any thread, and let go of the connection. May be called again."""
         self._closed.set()
-        self._channel.close()
+        self._connector.close()
 
     def __enter__(self) -> Self:
         return self
@@ -196,22 +189,38 @@ class NodeClient:
     ) -> None:
         self.close()
 
-    def _call(self, attempt: Callable[[float], T], timeout_s: float) -> T:
-        """Run ``attempt(remaining seconds)``, again after each temporary failure until the time is up."""
+    def _ask(self, method: str, request: Any, timeout_s: float) -> bytes:
+        """One message for one message. Answers stay bytes: what does not decode is the node's typed fault."""
+
+        def ask(channel: grpc.Channel, remaining_s: float) -> bytes:
+            call = channel.unary_unary(f"/{_SERVICE}/{method}", _serialize)
+            answer: bytes = call(request, timeout=remaining_s)
+            return answer
+
+        return self._call(ask, timeout_s)
+
+    def _call(self, attempt: Callable[[grpc.Channel, float], T], timeout_s: float) -> T:
+        """Run ``attempt(channel, remaining seconds)``, again after temporary failures while there is time."""
         if not 0 < timeout_s < float("inf"):
             raise InvalidParameter(f"must be positive, got {timeout_s}", field="timeout_s")
         deadline = time.monotonic() + timeout_s
         for delay_s in _backoff():
             if self._closed.is_set():
                 raise Unavailable("this client is closed", party=self.party)
+            failure: ZkpflError
             try:
-                return attempt(deadline - time.monotonic())
+                channel = self._connector.channel(deadline - time.monotonic())
+                return attempt(channel, deadline - time.monotonic())
+            except Unavailable as error:
+                failure, temporary = error, not self._closed.is_set()
             except grpc.RpcError as call:
                 failure = errors.from_call(call, self.party, self.endpoint)
                 temporary = errors.is_temporary(call, failure)
             if not temporary or time.monotonic() + delay_s >= deadline:
                 raise failure
             self._closed.wait(delay_s)
+            with suppress(Unavailable, DeadlineExceeded):  # still away
+                self._connector.look_again(deadline - time.monotonic())
         raise AssertionError("backoff never ends")
 
     def _collect(self, stream: Iterator[bytes], max_size_bytes: int) -> bytes:

@@ -14,10 +14,12 @@ import grpc
 from grpc_health.v1 import health, health_pb2
 from grpc_reflection.v1alpha import reflection
 
-from zkpfl.errors import InvalidParameter, Unavailable, ZkpflError
+from zkpfl.crypto.certificates import authority_certificate
+from zkpfl.errors import InvalidParameter, NotAuthorized, Unavailable, ZkpflError
 from zkpfl.rpc import convert, errors, share_stream
 from zkpfl.rpc._pb import zk_node_pb2 as pb
 from zkpfl.rpc.handler import Admission, Attestation, NodeHandler, NodeStatus, UploadLimits
+from zkpfl.rpc.identity import TransportIdentity
 from zkpfl.rpc.idle import IdleGuard
 
 __all__ = ["Attestation", "NodeHandler", "NodeStatus", "RunningServer", "UploadLimits", "serve"]
@@ -77,11 +79,12 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 0,
     *,
+    identity: TransportIdentity,
     limits: UploadLimits | Admission,
     max_streams: int = 8,
     idle_timeout_s: float = 30.0,
 ) -> RunningServer:
-    """Start the zk-node service, with health and reflection beside it, without TLS.
+    """Start the zk-node service, with health and reflection beside it, over mutual TLS.
 
     Memory that peers can make the server hold is at most ``max_streams`` times the limits, twice that for a
     moment while a part is handed over.
@@ -92,6 +95,8 @@ def serve(
         The node; called from several threads.
     host, port
         Where to listen; port 0 takes a free one.
+    identity
+        Whom the service speaks for. Its certificate changes while the server runs.
     limits
         The most bytes of one upload: fixed, or decided by the signed header (which may also be refused
         there).
@@ -126,10 +131,10 @@ def serve(
         ),
         maximum_concurrent_rpcs=max_streams + SHORT_CALLS,
     )
-    servicer = _ZkNodeServicer(handler, limits, max_streams)
+    servicer = _ZkNodeServicer(handler, identity, limits, max_streams)
     server.add_registered_method_handlers(SERVICE_NAME, servicer.methods())
     health_servicer = _add_health_and_reflection(server)
-    endpoint = _listen(server, host, port)
+    endpoint = _listen(server, host, port, server_credentials(identity))
     server.start()
     guard.start()
     _LOGGER.info("zk-node service on %s", endpoint)
@@ -139,8 +144,15 @@ def serve(
 class _ZkNodeServicer:
     """The calls of `NodeHandler` as methods of the service. They take bytes: parsing is part of the door."""
 
-    def __init__(self, handler: NodeHandler, limits: UploadLimits | Admission, max_streams: int) -> None:
+    def __init__(
+        self,
+        handler: NodeHandler,
+        identity: TransportIdentity,
+        limits: UploadLimits | Admission,
+        max_streams: int,
+    ) -> None:
         self._handler = handler
+        self._identity = identity
         self._limits = limits
         self._streams = threading.BoundedSemaphore(max_streams)
 
@@ -166,27 +178,29 @@ class _ZkNodeServicer:
     def upload_share(
         self, requests: Iterator[bytes], context: grpc.ServicerContext
     ) -> pb.UploadShareResponse:
-        with _refusals(context), self._stream():
+        with self._peer(context) as account, self._stream():
             header = share_stream.read_header(requests)
+            _require_own(account, header.signed.message.trainer)
             limits = self._limits if isinstance(self._limits, UploadLimits) else self._limits(header.signed)
             share_stream.require_within(header, limits)
             commitments, blob = share_stream.read_body(requests, header)
             return convert.receipt_to_pb(self._handler.receive_share(header.signed, commitments, blob))
 
     def get_attestation(self, data: bytes, context: grpc.ServicerContext) -> pb.GetAttestationResponse:
-        with _refusals(context):
+        with self._peer(context):
             request = convert.parse(pb.GetAttestationRequest, data)
             return convert.attestation_to_pb(
                 self._handler.attestation(convert.context_from_pb(request.context))
             )
 
     def get_key_share(self, data: bytes, context: grpc.ServicerContext) -> pb.GetKeyShareResponse:
-        with _refusals(context):
-            request = convert.key_share_request_from_pb(convert.parse(pb.GetKeyShareRequest, data))
-            return convert.key_share_to_pb(self._handler.key_share(*request))
+        with self._peer(context) as account:
+            of, asked, number = convert.key_share_request_from_pb(convert.parse(pb.GetKeyShareRequest, data))
+            _require_own(account, asked)
+            return convert.key_share_to_pb(self._handler.key_share(of, asked, number))
 
     def fetch_content(self, data: bytes, context: grpc.ServicerContext) -> Iterator[pb.FetchContentResponse]:
-        with _refusals(context), self._stream():
+        with self._peer(context), self._stream():
             content_id = convert.content_id_from_pb(convert.parse(pb.FetchContentRequest, data))
             pieces = (
                 chunk for piece in self._handler.content(content_id) for chunk in share_stream.chunks(piece)
@@ -195,9 +209,16 @@ class _ZkNodeServicer:
                 yield pb.FetchContentResponse(chunk=chunk)
 
     def get_status(self, data: bytes, context: grpc.ServicerContext) -> pb.GetStatusResponse:
-        with _refusals(context):
+        with self._peer(context):
             convert.parse(pb.GetStatusRequest, data)
             return convert.status_to_pb(self._handler.status())
+
+    @contextmanager
+    def _peer(self, context: grpc.ServicerContext) -> Iterator[bytes]:
+        """Account of whoever calls, by its certificate; refusals end the call."""
+        with _refusals(context):
+            (certificate,) = context.auth_context().get("x509_pem_cert", [b""])
+            yield self._identity.require_peer(certificate, f"peer {context.peer()}")
 
     @contextmanager
     def _stream(self) -> Iterator[None]:
@@ -208,6 +229,13 @@ class _ZkNodeServicer:
             yield
         finally:
             self._streams.release()
+
+
+def _require_own(account: bytes, named: bytes) -> None:
+    """Raise `NotAuthorized` unless a request speaks for the account of the connection."""
+    if named != account:
+        text = f"the request speaks for 0x{named.hex()}"
+        raise NotAuthorized(text, party=f"account 0x{account.hex()}", field="account")
 
 
 @contextmanager
@@ -241,10 +269,27 @@ def _add_health_and_reflection(server: grpc.Server) -> health.HealthServicer:
     return servicer
 
 
-def _listen(server: grpc.Server, host: str, port: int) -> str:
+def server_credentials(identity: TransportIdentity) -> grpc.ServerCredentials:
+    """Mutual TLS with the identity's present certificate; asked again at each handshake."""
+    authority = authority_certificate(identity.domain)
+    served = [b""]
+
+    def configuration() -> grpc.ServerCertificateConfiguration | None:
+        credential = identity.credential()
+        if credential.server_certificate == served[0]:
+            return None
+        served[0] = credential.server_certificate
+        pair = (credential.private_key, credential.server_certificate)
+        return grpc.ssl_server_certificate_configuration([pair], root_certificates=authority)
+
+    first = configuration()
+    return grpc.dynamic_ssl_server_credentials(first, configuration, require_client_authentication=True)
+
+
+def _listen(server: grpc.Server, host: str, port: int, trust: grpc.ServerCredentials) -> str:
     address = f"[{host}]" if ":" in host else host
     try:
-        bound = server.add_insecure_port(f"{address}:{port}")
+        bound = server.add_secure_port(f"{address}:{port}", trust)
     except RuntimeError:
         raise InvalidParameter(
             f"cannot listen on {address}:{port}", field="port", hint="is it in use? port 0 takes a free one"
