@@ -39,26 +39,77 @@ blst_p1 multiply_vartime(const blst_p1_affine& point, std::uint64_t e1, std::uin
   return result;
 }
 
-// out[i] = low[i] + (e1 + λ e2) high[i].
+// A place of the joint sparse form: digits from -1, 0 and 1 of both numbers.
+struct JointDigit {
+  int first, second;
+};
+
+// Of two numbers at once, lowest place first: on average half of the places have no digit but 0
+// (Solinas 2001).
+std::vector<JointDigit> joint_sparse_form(std::uint64_t e1, std::uint64_t e2) {
+  std::vector<JointDigit> digits;
+  uint128 left[2] = {e1, e2};
+  while (left[0] != 0 || left[1] != 0) {
+    int digit[2];
+    for (int i = 0; i < 2; ++i) {
+      const auto own = static_cast<unsigned>(left[i] & 7),
+                 other = static_cast<unsigned>(left[1 - i] & 3);
+      digit[i] = own % 2 == 0 ? 0 : own % 4 == 1 ? 1 : -1;
+      if ((own == 3 || own == 5) && other == 2) digit[i] = -digit[i];
+    }
+    for (int i = 0; i < 2; ++i) {
+      left[i] = (left[i] - static_cast<uint128>(static_cast<__int128>(digit[i]))) >> 1;
+    }
+    digits.push_back({digit[0], digit[1]});
+  }
+  return digits;
+}
+
+// P, λP, P + λP and P - λP for many points.
+template <typename Adder>
+class DigitTables {
+ public:
+  DigitTables(const blst_p1_affine* points, std::size_t count)
+      : tables_{InStep<Adder>(count), InStep<Adder>(count), InStep<Adder>(count),
+                InStep<Adder>(count)} {
+    std::array<G1Points, 3> entries = {G1Points(count), G1Points(count), G1Points(count)};
+    for (std::size_t i = 0; i < count; ++i) {
+      const auto table = endomorphism_table(points[i]);
+      for (std::size_t k = 0; k < 3; ++k) entries[k][i] = table[k];
+    }
+    for (std::size_t k = 0; k < 3; ++k) tables_[k].import_points(entries[k].data());
+    tables_[3] = tables_[0];
+    tables_[3].add(tables_[1], true);
+  }
+
+  // For a digit that is not 0 and 0: the table, and whether to subtract.
+  const InStep<Adder>& at(const JointDigit& digit) const {
+    if (digit.second == 0) return tables_[0];
+    if (digit.first == 0) return tables_[1];
+    return tables_[digit.first == digit.second ? 2 : 3];
+  }
+  static bool negated(const JointDigit& digit) {
+    return digit.first != 0 ? digit.first < 0 : digit.second < 0;
+  }
+
+ private:
+  std::array<InStep<Adder>, 4> tables_;
+};
+
+// out[i] = low[i] + sum_j 2^j (first_j + λ second_j) high[i]. The highest digits are not negative.
 template <typename Adder>
 void fold_in_step(blst_p1_affine* out, const blst_p1_affine* low, const blst_p1_affine* high,
-                  std::size_t count, std::uint64_t e1, std::uint64_t e2) {
-  std::array<InStep<Adder>, 3> tables = {InStep<Adder>(count), InStep<Adder>(count),
-                                         InStep<Adder>(count)};
-  std::array<G1Points, 3> entries = {G1Points(count), G1Points(count), G1Points(count)};
-  for (std::size_t i = 0; i < count; ++i) {
-    const auto table = endomorphism_table(high[i]);
-    for (std::size_t k = 0; k < 3; ++k) entries[k][i] = table[k];
-  }
-  for (std::size_t k = 0; k < 3; ++k) tables[k].import_points(entries[k].data());
+                  std::size_t count, const std::vector<JointDigit>& digits) {
+  const DigitTables<Adder> tables(high, count);
   InStep<Adder> rest(count);
   rest.import_points(low);
-  const int top = std::bit_width(e1 | e2) - 1;
-  InStep<Adder> sum = tables[digit_at(e1, e2, top) - 1];
-  for (int bit = top - 1; bit >= 0; --bit) {
+  InStep<Adder> sum = tables.at(digits.back());
+  for (std::size_t place = digits.size() - 1; place-- > 0;) {
+    const JointDigit& digit = digits[place];
     sum.twice();
-    const std::uint64_t digit = digit_at(e1, e2, bit);
-    if (digit != 0) sum.add(tables[digit - 1]);
+    if (digit.first != 0 || digit.second != 0) {
+      sum.add(tables.at(digit), DigitTables<Adder>::negated(digit));
+    }
   }
   sum.add(rest);
   sum.export_points(out);
@@ -70,10 +121,11 @@ G1Points fold_points_vartime(const G1Points& points, std::uint64_t e1, std::uint
   const std::size_t half = points.size() / 2;
   if (half < kBatchesPay || (e1 | e2) == 0) return fold_points_blst(points, e1, e2);
   G1Points folded(half);
+  const auto digits = joint_sparse_form(e1, e2);
   with_adder([&]<typename Adder>(Adder) {
     parallel_for(half, kBatchesPay, [&](std::size_t begin, std::size_t end) {
-      fold_in_step<Adder>(&folded[begin], &points[begin], &points[half + begin], end - begin, e1,
-                          e2);
+      fold_in_step<Adder>(&folded[begin], &points[begin], &points[half + begin], end - begin,
+                          digits);
     });
   });
   return folded;

@@ -24,9 +24,10 @@ class InStep {
 
   void twice() { Adder::twice(points_.data(), points_.size()); }
 
-  void add(const InStep& addends) {
+  // Adds the addends, or subtracts them if `negate` is set.
+  void add(const InStep& addends, bool negate = false) {
     for (std::size_t i = 0; i < points_.size(); ++i) {
-      additions_[i] = {&points_[i], &addends.points_[i], false};
+      additions_[i] = {&points_[i], &addends.points_[i], negate};
     }
     Adder::add(additions_.data(), additions_.size());
   }
