@@ -115,8 +115,8 @@ def vouching_account(certificate: bytes, domain: Domain, now: float, party: str)
         raise _malformed("is no certificate with one voucher of an account", party) from None
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
         raise _malformed("has no key on P-256", party)
-    if begin < 0:
-        raise _malformed("counts from before 1970", party)
+    if not 0 <= begin < end:
+        raise _malformed("counts from before 1970, or for no time", party)
     if len(voucher) != ADDRESS_BYTES + SIGNATURE_BYTES:
         raise _malformed("has a voucher of another length", party)
     account, signature = voucher[:ADDRESS_BYTES], voucher[ADDRESS_BYTES:]
