@@ -165,7 +165,13 @@ class LiveNetwork:
         self.node_identities = [self.node_identities[index] for index in order]
 
     def start_trainer(
-        self, job_id: int, records: Records, *, seed: int | None = 0, limits: TrainingLimits | None = None
+        self,
+        job_id: int,
+        records: Records,
+        *,
+        seed: int | None = 0,
+        limits: TrainingLimits | None = None,
+        kind: type[TrainerRole] = TrainerRole,
     ) -> RoleThread:
         """Start a trainer once those before it have joined, so that its number is its place in the list."""
         number = len(self.trainers)
@@ -177,7 +183,7 @@ class LiveNetwork:
             settings = TrainerSettings(stake=STAKE, seed=seed, policy=policy, limits=limits)
             client = self.client(identity)
             load = lambda _recipe: records  # noqa: E731
-            role = TrainerRole(client, store, identity, load, job_id, settings, thread.recorder)
+            role = kind(client, store, identity, load, job_id, settings, thread.recorder)
             return role.run(thread.stop)
 
         thread = RoleThread(run).start()

@@ -79,7 +79,7 @@ class RealRound:
         return decode_share(self.plan, node, open_from(self.keys[node - 1], blob, context=context))
 
     def points(self, trainer: int) -> G1Array:
-        return G1Array.decode(self.submissions[trainer].commitments)
+        return G1Array.decode(self.submissions[trainer].commitments[: self.plan.points_bytes])
 
     def signed(self, trainer: int, node: int, rows: Scalars) -> SignedMessage:
         """The trainer's signature of rows as its share."""

@@ -6,6 +6,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -213,6 +214,28 @@ def test_a_host_that_never_answers_a_handshake_is_left_in_time() -> None:
         began = time.monotonic()
         with connect(endpoint) as client, pytest.raises(ZkpflError, match="zk-node"):
             client.status(timeout_s=0.5)
+    assert time.monotonic() - began < 5
+
+
+def test_a_host_that_lets_its_handshake_drip_is_left_in_time() -> None:
+    ended = threading.Event()
+
+    def drip(listener: socket.socket) -> None:
+        with suppress(OSError):
+            peer, _ = listener.accept()
+            with peer:
+                peer.sendall(b"\x16\x03\x03\x40\x00\x02\x00\x3f\xfc")  # a long message of a handshake begins
+                while not ended.wait(0.05):
+                    peer.sendall(b"\0")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=drip, args=(listener,))
+        thread.start()
+        began = time.monotonic()
+        with connect(f"127.0.0.1:{listener.getsockname()[1]}") as client, pytest.raises(ZkpflError):
+            client.status(timeout_s=0.7)
+        ended.set()
+        thread.join()
     assert time.monotonic() - began < 5
 
 

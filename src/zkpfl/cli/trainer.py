@@ -63,6 +63,7 @@ def run(
     ] = 8.0,
     stake: Stake = "500",
     wait: WaitSeconds = 0,
+    attack: Annotated[str | None, typer.Option(hidden=True)] = None,  # zkpfl demo --attack
     json: Json = False,
 ) -> None:
     """Join a job, train on data that stays here, and collect the reward."""
@@ -72,6 +73,7 @@ def run(
     source = data_source(data, seed or 0)
     from zkpfl.cli.jobs import job_result, require_success, wait_for_job
     from zkpfl.learning.training_worker import TrainingLimits
+    from zkpfl.roles.attack import BoostingTrainer
     from zkpfl.roles.identity import Identity
     from zkpfl.roles.job_reader import JobReader
     from zkpfl.roles.network import Network
@@ -85,6 +87,7 @@ def run(
     limits = TrainingLimits(memory_bytes=int(memory * (1 << 30)))
     settings = TrainerSettings(amount, seed, source.stream, device.value, policy, limits)
     with closing(where.open_store()) as store:
-        ended = TrainerRole(ledger, store, keys, source.load, job, settings, output).run(stop)
+        role = TrainerRole if attack is None else BoostingTrainer
+        ended = role(ledger, store, keys, source.load, job, settings, output).run(stop)
         require_success(ended)
         output.result(job_result(ledger, ended, JobReader(ledger, store, job)))

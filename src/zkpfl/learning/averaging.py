@@ -5,7 +5,7 @@ The demo prints its accuracy beside that of the verified run; recipes are tuned 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -35,7 +35,13 @@ def common_standardizer(trainers: Sequence[Records]) -> Standardizer:
 
 
 def simulate(
-    bundle: Bundle, trainers: Sequence[Records], *, rounds: int, seed: int, target: float | None = None
+    bundle: Bundle,
+    trainers: Sequence[Records],
+    *,
+    rounds: int,
+    seed: int,
+    target: float | None = None,
+    factors: Mapping[int, float] | None = None,
 ) -> list[Round]:
     """Train by federated averaging with the unweighted mean of the clipped updates.
 
@@ -51,6 +57,8 @@ def simulate(
         Of the run; each trainer's training is seeded by :func:`zkpfl.learning.training.local_seed`.
     target
         Accuracy in [0, 1] that ends the run early; None for all rounds.
+    factors
+        By what trainers, by index, multiply their clipped updates; 0 leaves one out of the mean.
 
     Returns
     -------
@@ -84,7 +92,9 @@ def simulate(
             for index, records in enumerate(data)
         ]
         weights = server_step(
-            weights, _mean(updates, bundle.recipe.clip_norm), bundle.recipe.server_learning_rate
+            weights,
+            _mean(updates, bundle.recipe.clip_norm, factors or {}),
+            bundle.recipe.server_learning_rate,
         )
         score = evaluate(model, weights, test, bundle.recipe)
         history.append(Round(score, max(float(np.linalg.norm(update)) for update in updates)))
@@ -93,6 +103,8 @@ def simulate(
     return history
 
 
-def _mean(updates: Sequence[Vector], clip_norm: float) -> Vector:
-    mean: Vector = np.mean([clip(update, clip_norm) for update in updates], axis=0, dtype=np.float32)
+def _mean(updates: Sequence[Vector], clip_norm: float, factors: Mapping[int, float]) -> Vector:
+    of_all = [(clip(update, clip_norm), factors.get(index)) for index, update in enumerate(updates)]
+    parts = [part if by is None else part * np.float32(by) for part, by in of_all if by != 0]
+    mean: Vector = np.mean(parts, axis=0, dtype=np.float32)
     return mean

@@ -6,7 +6,7 @@ A zk-node that brings noise (§8.2) does the same with its noise.
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -90,6 +90,32 @@ class SeededShares:
         return content
 
 
+@dataclass(frozen=True)
+class SharedValues:
+    """Values that are committed to and shared, but of which nothing is proved yet.
+
+    Parameters
+    ----------
+    points
+        All commitments of the submission.
+    root
+        Their Merkle root, 32 bytes.
+    blindings
+        Of the lane commitments. Secret.
+    shares
+        One for each zk-node, ascending.
+    """
+
+    points: G1Array
+    root: bytes
+    blindings: Scalars = field(repr=False)
+    shares: tuple[SealedShare, ...]
+
+    def submission(self, norm_proof: bytes) -> PreparedSubmission:
+        """The submission with this proof."""
+        return PreparedSubmission(self.points.encode() + norm_proof, self.root, self.shares)
+
+
 def prepare_submission(
     plan: RoundPlan,
     account: AccountKey,
@@ -121,6 +147,19 @@ def prepare_submission(
     NotAuthorized
         The account has no part in the round.
     """
+    submitter = plan.submitter(account.address)
+    if submitter is None:
+        party = f"account 0x{account.address.hex()}"
+        raise NotAuthorized("has no part in this round", party=party, field="trainer", hint="join the job")
+    shared = share_values(plan, account, values, seeded)
+    statement = norm_statement(plan, submitter, shared.points)
+    return shared.submission(norm.prove(statement, norm.Witness(values, shared.blindings), plan.generators))
+
+
+def share_values(
+    plan: RoundPlan, account: AccountKey, values: Integers, seeded: SeededShares | None = None
+) -> SharedValues:
+    """Commit to values and share them, as `prepare_submission` does before it proves their norm."""
     layout = plan.layout
     blindings = random_scalars((layout.lane_rows,))
     secret = np.concatenate(
@@ -137,19 +176,7 @@ def prepare_submission(
         rows = seeded_rows[node - 1] if is_seeded else matrices[node]
         plaintext = encode_seed(seeds[node - 1]) if is_seeded else encode_matrix(rows)
         shares.append(_seal_share(plan, account, node, root, rows, plaintext))
-    proof = _norm_proof(plan, account, values, blindings, points)
-    return PreparedSubmission(points.encode() + proof, root, tuple(shares))
-
-
-def _norm_proof(
-    plan: RoundPlan, account: AccountKey, values: Integers, blindings: Scalars, points: G1Array
-) -> bytes:
-    submitter = plan.submitter(account.address)
-    if submitter is None:
-        party = f"account 0x{account.address.hex()}"
-        raise NotAuthorized("has no part in this round", party=party, field="trainer", hint="join the job")
-    statement = norm_statement(plan, submitter, points)
-    return norm.prove(statement, norm.Witness(values, blindings), plan.generators)
+    return SharedValues(points, root, blindings, tuple(shares))
 
 
 def _seal_share(

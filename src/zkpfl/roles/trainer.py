@@ -300,8 +300,8 @@ class TrainerRole:
         plan = self._reader.plan(job, round_)
         seeded = self._pool.submit(SeededShares, plan)  # independent of the data: made while the model trains
         values = self._values(plan, round_)
-        submission = prepare_submission(plan, self._identity.account, values, seeded.result())
-        manifest_digest = publish_submission(self._store, submission)
+        submission = self._prepare(plan, values, seeded.result())
+        manifest_digest = self._publish(submission)
         patience_s = max(1.0, (round_.collect_deadline - time.time()) / 2)
         sent = self._upload(plan, submission, patience_s)
         self._ledger.submit(self._job_id, number, submission.commitment_root, manifest_digest)
@@ -310,6 +310,11 @@ class TrainerRole:
             "bytes": sent + len(submission.commitments),
         }
         self._report(RoleEvent("submitted", self._job_id, number, fields))
+
+    def _prepare(
+        self, plan: RoundPlan, values: NDArray[np.int16], seeded: SeededShares
+    ) -> PreparedSubmission:
+        return prepare_submission(plan, self._identity.account, values, seeded)
 
     def _values(self, plan: RoundPlan, round_: Round) -> NDArray[np.int16]:
         member, records = self._require_member(), self._require_records()
@@ -346,6 +351,9 @@ class TrainerRole:
             device=device,
             timeout_s=timeout_s,
         )
+
+    def _publish(self, submission: PreparedSubmission) -> bytes:
+        return publish_submission(self._store, submission)
 
     def _upload(self, plan: RoundPlan, submission: PreparedSubmission, patience_s: float) -> int:
         """Stream the shares until t nodes acknowledge; the others find the same bytes in storage."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+import select
 import socket
 import ssl
 import threading
+import time
 
 import grpc
 
@@ -103,7 +105,10 @@ class Connector:
     def _connected(self, certificate: bytes) -> grpc.Channel:
         own = self._identity.credential()
         trust = grpc.ssl_channel_credentials(certificate, own.private_key, own.client_certificate)
-        # What runs on channels of before ends there; credentials change once in hours.
+        # What still runs on the last channel ends there; on those before it nothing does, hours later.
+        for old in self._channels[:-1]:
+            old.close()
+        self._channels = self._channels[-1:]
         self._channels.append(grpc.secure_channel(f"dns:///{self.endpoint}", trust, options=_OPTIONS))
         self._own = own.client_certificate
         return self._channels[-1]
@@ -120,11 +125,15 @@ class Connector:
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         context.set_alpn_protocols(["h2"])
+        deadline = time.monotonic() + timeout_s
         try:
             with (
                 socket.create_connection((self._host, self._port), max(timeout_s, 0.01)) as plain,
-                context.wrap_socket(plain, server_hostname=SERVER_NAME) as secured,
+                context.wrap_socket(
+                    plain, server_hostname=SERVER_NAME, do_handshake_on_connect=False
+                ) as secured,
             ):
+                _shake_hands(secured, deadline)
                 found = secured.getpeercert(binary_form=True)
         except TimeoutError:
             text = f"no answer from {self.endpoint} in time"
@@ -133,3 +142,21 @@ class Connector:
             text, hint = f"cannot be reached at {self.endpoint}", "is it running, and of this version?"
             raise Unavailable(text, party=self._party, hint=hint) from error
         return found or b""
+
+
+def _shake_hands(secured: ssl.SSLSocket, deadline: float) -> None:
+    """Finish a handshake by a deadline, however slowly the peer lets its bytes drip; else `TimeoutError`."""
+    secured.setblocking(False)
+    while True:
+        reading: list[ssl.SSLSocket] = []
+        writing: list[ssl.SSLSocket] = []
+        try:
+            return secured.do_handshake()
+        except ssl.SSLWantReadError:
+            reading.append(secured)
+        except ssl.SSLWantWriteError:
+            writing.append(secured)
+        left_s = deadline - time.monotonic()
+        if left_s <= 0:
+            raise TimeoutError
+        select.select(reading, writing, [], left_s)

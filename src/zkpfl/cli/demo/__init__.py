@@ -10,7 +10,15 @@ import typer
 
 from zkpfl.cli import exit_codes
 from zkpfl.cli.decimals import parse_ppm
-from zkpfl.cli.demo.settings import DEFAULT_TRAINERS, DemoData, DemoSettings, Partition
+from zkpfl.cli.demo.settings import (
+    ATTACK_ROUNDS,
+    ATTACK_TARGET,
+    DEFAULT_TRAINERS,
+    Attack,
+    DemoData,
+    DemoSettings,
+    Partition,
+)
 from zkpfl.cli.demo.stopwatch import Stopwatch
 from zkpfl.cli.lifeline import stop_on_signals
 from zkpfl.cli.options import Delta, Epsilon, Json, Privacy
@@ -41,6 +49,10 @@ def demo(
     epsilon: Epsilon = None,
     delta: Delta = None,
     privacy: Privacy = True,
+    attack: Annotated[
+        Attack | None,
+        typer.Option(help="Let one trainer cheat. boost: it scales its updates by 10, and is stopped."),
+    ] = None,
     nodes: Annotated[int, typer.Option(help="zk-nodes in the committee.")] = 3,
     threshold: Annotated[int, typer.Option(help="How many of them reconstruct a sum.")] = 2,
     data_dir: Annotated[
@@ -57,10 +69,12 @@ def demo(
     if target is not None:
         parse_ppm(target, field="target")
     count = DEFAULT_TRAINERS[data.value] if trainers is None else trainers
+    if attack is not None:
+        rounds, target = rounds or ATTACK_ROUNDS, target or ATTACK_TARGET
     folder = data_dir or Path("zkpfl-demo") / time.strftime("%Y%m%d-%H%M%S")
     settings = DemoSettings(
         data, count, seed, rounds, target, nodes, threshold, folder.absolute(), partition, alpha,
-        PrivacyOptions(privacy, epsilon, delta),
+        PrivacyOptions(privacy, epsilon, delta), attack,
     )  # fmt: skip
     stop, output = stop_on_signals(leave_s=0), Output(json)
     from zkpfl.cli.demo.run import run_demo

@@ -81,6 +81,7 @@ def run_identity(settings: DemoSettings, network: Network) -> dict[str, Any]:
         "model": f"{settings.data.value} (JSON graph, safetensors)",
         "privacy": "of each record, on" if settings.privacy.private else "off",
         "trainers": settings.trainers,
+        "attack": settings.attack.value if settings.attack else None,
         "quorum": settings.quorum,
         "committee": settings.nodes,
         "threshold": settings.threshold,

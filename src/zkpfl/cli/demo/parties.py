@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from zkpfl.cli.demo.settings import PHASES, DemoSettings
+from zkpfl.cli.demo.settings import ATTACKER, PHASES, DemoSettings
 from zkpfl.crypto.merkle import keccak256
 from zkpfl.crypto.sealing import generate_encryption_key
 from zkpfl.crypto.signatures import AccountKey
@@ -124,6 +124,8 @@ class Parties:
         for number, name in enumerate(run.trainer_names):
             options = ["--job", str(JOB), "--data", run.source(number), "--seed", str(run.seed)]
             options += [*self._policy(), "--wait", str(PATIENCE_S)]
+            if run.attack and number == ATTACKER:
+                options += ["--attack", run.attack.value]
             yield name, ["trainer", "run", *self._who(name), *options]
 
     def _who(self, name: str) -> list[str]:

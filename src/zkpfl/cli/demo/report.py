@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,27 @@ from rich.console import Console
 from zkpfl.cli.decimals import format_mpc
 from zkpfl.cli.payouts import Conservation, Payout
 from zkpfl.cli.tables import payouts_table
+
+
+@dataclass(frozen=True)
+class AttackOutcome:
+    """What became of an attack.
+
+    Parameters
+    ----------
+    kind, trainer
+        What was done, and by whom.
+    accepted, rounds
+        In how many of the training rounds its updates were accepted.
+    unstopped_accuracy
+        Of plain averaging with these updates, on the whole test set: what happens without norm proofs.
+    """
+
+    kind: str
+    trainer: str
+    accepted: int
+    rounds: int
+    unstopped_accuracy: float
 
 
 @dataclass(frozen=True)
@@ -36,6 +57,8 @@ class DemoReport:
         Seconds altogether.
     seed, data_dir
         The run's.
+    attack
+        What became of it; None in an honest run.
     """
 
     job: dict[str, Any]
@@ -48,11 +71,13 @@ class DemoReport:
     wall_s: float
     seed: int
     data_dir: Path
+    attack: AttackOutcome | None = None
 
     @property
     def good(self) -> bool:
         """Whether the job is done, everything verified and no money lost."""
-        return self.job["status"] == "done" and self.verified and self.conservation.holds
+        stopped = self.attack is None or self.attack.accepted == 0
+        return self.job["status"] == "done" and self.verified and self.conservation.holds and stopped
 
     def to_dict(self) -> dict[str, Any]:
         """The last line of ``zkpfl demo --json``."""
@@ -68,6 +93,7 @@ class DemoReport:
             "rewards": rewards,
             "payouts": [payout.to_dict() for payout in self.payouts],
             "seed": self.seed,
+            "attack": asdict(self.attack) if self.attack else None,
             "stages": self.stages,
             "wall_s": self.wall_s,
             "data_dir": str(self.data_dir),
@@ -93,8 +119,17 @@ class DemoReport:
         difference = self.model_accuracy - self.baseline_accuracy
         baseline = f"plain federated averaging {self.baseline_accuracy:.4f} (difference {difference:+.4f})"
         console.print(f"  on the whole test set: {self.model_accuracy:.4f}, {baseline}", soft_wrap=True)
+        if self.attack is not None:
+            self._render_attack(console, self.attack)
         stages = "  ".join(f"{name} {seconds:.1f}" for name, seconds in self.stages.items())
         console.print(f"  {self.wall_s:.1f} s ({stages}); everything is in {self.data_dir}", soft_wrap=True)
+
+    def _render_attack(self, console: Console, attack: AttackOutcome) -> None:
+        of = f"in {attack.accepted} of {attack.rounds} rounds"
+        text = f"attack {attack.kind}: the zk-nodes accepted the updates of {attack.trainer} {of}"
+        self._say(console, attack.accepted == 0, text)
+        text = f"  without norm proofs the model would have reached {attack.unstopped_accuracy:.4f}"
+        console.print(text, soft_wrap=True)
 
     @staticmethod
     def _say(console: Console, good: bool, text: str) -> None:

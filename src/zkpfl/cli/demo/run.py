@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 from zkpfl.cli.children import Child, Crew
 from zkpfl.cli.demo.display import Display
 from zkpfl.cli.demo.parties import JOB, PATIENCE_S, Parties
-from zkpfl.cli.demo.report import DemoReport
+from zkpfl.cli.demo.report import AttackOutcome, DemoReport
 from zkpfl.cli.demo.round_clock import RoundClock
-from zkpfl.cli.demo.settings import DemoSettings
+from zkpfl.cli.demo.settings import ATTACKER, DemoSettings
 from zkpfl.cli.demo.stopwatch import Stopwatch
 from zkpfl.cli.demo.uploads import Uploads
 from zkpfl.cli.deployment import deploy_network
@@ -22,7 +22,7 @@ from zkpfl.cli.output import Output
 from zkpfl.cli.payouts import conservation, payouts
 from zkpfl.errors import JobFailed, Unavailable, ZkpflError
 from zkpfl.ledger.client import TOKEN_SUPPLY, LedgerClient
-from zkpfl.ledger.records import DeploymentTerms, Job
+from zkpfl.ledger.records import DeploymentTerms, Job, RoundKind
 from zkpfl.roles.events import fault_event
 from zkpfl.roles.job_key import load_job_key
 from zkpfl.roles.network import Network
@@ -137,17 +137,22 @@ class _Demo:
         key = load_job_key(self.parties.job_key_file)
         return RoundAudit(ledger, network.open_store(), JOB, key, self._fault)
 
-    def _compare(self, job: Job, audit: RoundAudit) -> tuple[float, float]:
-        """Accuracy of the job's model, and of plain averaging in as many rounds, on the whole test set."""
-        from zkpfl.cli.demo.baseline import baseline_accuracy
+    def _compare(self, job: Job, audit: RoundAudit) -> tuple[float, float, float]:
+        """Accuracy on the whole test set of the job's model, and of plain averaging in as many rounds.
+
+        Last that of plain averaging with an attacker's updates.
+        """
+        from zkpfl.cli.demo.baseline import attacked_accuracy, baseline_accuracy
         from zkpfl.cli.sources import model_source
 
         self.display.advance("plain federated averaging, to compare", 0, 1)
         run = self._settings
         bundle = model_source(run.data.value, run.seed, run.privacy, run.rounds).bundle
+        rounds = max(1, job.trained)
         accuracies = (
             audit.accuracy_on(bundle.test_set),
-            baseline_accuracy(self._settings, bundle, max(1, job.trained)),
+            baseline_accuracy(run, bundle, rounds),
+            attacked_accuracy(run, bundle, rounds) if run.attack else 0.0,
         )
         self._clock.lap("baseline")
         return accuracies
@@ -158,7 +163,7 @@ class _Demo:
         job: Job,
         audit: RoundAudit,
         verified: bool,
-        accuracies: tuple[float, float],
+        accuracies: tuple[float, float, float],
     ) -> DemoReport:
         return DemoReport(
             job=job_result(ledger, job, audit.reader),
@@ -171,7 +176,19 @@ class _Demo:
             wall_s=self._clock.total(),
             seed=self._settings.seed,
             data_dir=self._settings.data_dir,
+            attack=self._outcome(ledger, job, accuracies[2]),
         )
+
+    def _outcome(self, ledger: LedgerClient, job: Job, unstopped: float) -> AttackOutcome | None:
+        run = self._settings
+        if run.attack is None:
+            return None
+        place = job.submitter(self.parties.trainers[ATTACKER].account.address)
+        rounds = [ledger.round(JOB, number) for number in range(1, job.current_round + 1)]
+        trained = [one for one in rounds if one.kind is RoundKind.TRAINING and one.accepted]
+        accepted = sum(place is not None and one.accepted >> place & 1 for one in trained)
+        name = run.trainer_names[ATTACKER]
+        return AttackOutcome(run.attack.value, name, accepted, len(trained), round(unstopped, 6))
 
     def _pause(self, chain: Child) -> None:
         """Wait a moment; raise if there is nothing left to wait for."""

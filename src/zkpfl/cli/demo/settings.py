@@ -12,6 +12,12 @@ from zkpfl.params import Committee
 
 HOSPITALS = ("cleveland", "hungary", "switzerland", "va_long_beach")
 DEFAULT_TRAINERS = {"heart": 4, "digits": 8}
+ATTACKER = 0
+"""Which trainer attacks: the hospital with most records."""
+
+ATTACK_ROUNDS, ATTACK_TARGET = 6, "0.99"
+"""Of a run with an attack, unless told otherwise: so long that the damage shows."""
+
 PHASES = "60,20,10,10,10,20,10"
 """Seconds of each phase: a party that is killed delays a round by no more than one of them."""
 
@@ -21,6 +27,12 @@ class DemoData(StrEnum):
 
     HEART = "heart"
     DIGITS = "digits"
+
+
+class Attack(StrEnum):
+    """What a hostile trainer does."""
+
+    BOOST = "boost"
 
 
 class Partition(StrEnum):
@@ -52,6 +64,8 @@ class DemoSettings:
         How digits are spread; hospitals are what they are.
     privacy
         Budget of a record.
+    attack
+        What the first trainer does to its updates; None in an honest run.
 
     Raises
     ------
@@ -70,6 +84,7 @@ class DemoSettings:
     partition: Partition = Partition.IID
     alpha: float = 0.5
     privacy: PrivacyOptions = field(default_factory=PrivacyOptions)
+    attack: Attack | None = None
 
     def __post_init__(self) -> None:
         Committee(self.nodes, self.threshold)
@@ -78,6 +93,9 @@ class DemoSettings:
             raise InvalidParameter(
                 f"must be 2 to {most} for {self.data.value}, got {self.trainers}", field="trainers"
             )
+        if self.attack and self.trainers < 3:
+            text, hint = "the others must be a quorum without the attacker", "take 3 trainers or more"
+            raise InvalidParameter(text, field="trainers", hint=hint)
         if self.data is DemoData.HEART and self.partition is not Partition.IID:
             raise InvalidParameter("spreads digits only", field="partition", hint="add --data digits")
         if self.data_dir.exists() and (not self.data_dir.is_dir() or any(self.data_dir.iterdir())):
