@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from zkpfl.crypto.discrete_gaussian import sample_discrete_gaussian
 from zkpfl.crypto.encoding import clip, decode_mean, encode_update
 from zkpfl.crypto.merkle import keccak256
+from zkpfl.learning.architectures import mlp
 from zkpfl.learning.bundle import Bundle
 from zkpfl.learning.digits import DigitsSplit, digits
 from zkpfl.learning.evaluation import evaluate
-from zkpfl.learning.export import bundle_of, mlp
+from zkpfl.learning.export import bundle_of
 from zkpfl.learning.recipe import Recipe
 from zkpfl.learning.training import local_seed, train_locally
 from zkpfl.learning.weights import Vector, flatten, server_step
