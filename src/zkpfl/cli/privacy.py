@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -162,8 +163,7 @@ def _render_client(console: Console, fields: dict[str, Any]) -> None:
         ("noise in the mean update", f"{fields['noise_per_coordinate']:.3g} clip norms in each coordinate"),
         ("its norm", f"{fields['noise_to_clip_norm']:.2f} times the clip norm"),
     )
-    for name, value in lines:
-        console.print(f"[bold]{name:<27}[/bold]{value}", soft_wrap=True)
+    _print_lines(console, lines)
     if fields["noise_to_clip_norm"] > 1:
         console.print("more noise than signal: expect to need more trainers, fewer rounds or fewer weights")
 
@@ -179,7 +179,11 @@ def _render(console: Console, fields: dict[str, Any]) -> None:
         ("noise in the mean gradient", f"{fields['noise_per_coordinate']:.3g} in each coordinate"),
         ("its norm", f"{fields['noise_norm']:.3g}: {fields['noise_to_clip_norm']:.2f} times the clip norm"),
     )
-    for name, value in lines:
-        console.print(f"[bold]{name:<27}[/bold]{value}", soft_wrap=True)
+    _print_lines(console, lines)
     if fields["noise_to_clip_norm"] > 1:
         console.print("more noise than signal: expect to need more records, more trainers or fewer weights")
+
+
+def _print_lines(console: Console, lines: Iterable[tuple[str, str]]) -> None:
+    for name, value in lines:
+        console.print(f"[bold]{name:<27}[/bold]{value}", soft_wrap=True)

@@ -12,6 +12,7 @@ from enum import IntEnum
 
 from zkpfl.errors import InvalidParameter
 from zkpfl.params import FIRST_NOISE
+from zkpfl.protocol.plan import place_of
 
 MPC = 10**18
 """Base units of one MPC."""
@@ -357,12 +358,8 @@ class Job:
     phase_deadline: int
 
     def submitter(self, account: bytes) -> int | None:
-        """Place of an account in sets of trainers: as a trainer, or for its noise; None if it has none."""
-        if account in self.trainers:
-            return self.trainers.index(account)
-        if self.terms.noise_quorum and account in self.committee:
-            return FIRST_NOISE + self.committee.index(account)
-        return None
+        """Place of an account in sets of trainers; see `zkpfl.protocol.plan.place_of`."""
+        return place_of(account, self.trainers, self.committee if self.terms.noise_quorum else ())
 
 
 @dataclass(frozen=True)

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from zkpfl.errors import InvalidParameter
 from zkpfl.privacy.accounting import MAX_NOISE, MIN_NOISE, distributed_gaussian_rho, zcdp_epsilon
+from zkpfl.privacy.terms import MAX_ROUNDS, PrivacyTerms, check_rounds
 
 MAX_EPSILON = 40.0
 MIN_DELTA, MAX_DELTA = 2.0**-40, 0.1
 MAX_NODES = 10
-MAX_ROUNDS = 1 << 16
 MIN_SIGMA, MAX_SIGMA = 8.0, 65536.0
 """σ of one zk-node on the integers: below, sums of its noise are not alike; above, none can be drawn."""
 
@@ -27,7 +27,7 @@ _MOST_DIMENSION = 1 << 26
 
 
 @dataclass(frozen=True)
-class ClientPrivacy:
+class ClientPrivacy(PrivacyTerms):
     """What a trainer's part in a job may reveal, and the noise of zk-nodes that keeps it so.
 
     Adjacency is zero-out: a trainer's update, or 0 in its place. That changes a sum by at most the norm
@@ -80,7 +80,7 @@ class ClientPrivacy:
             Out of range, or no noise multiplier up to 100 is enough.
         """
         plan = cls(**terms, noise_multiplier=MAX_NOISE)
-        _check_rounds(rounds, 1)
+        check_rounds(rounds, 1)
         if not plan.within(rounds):
             hint = "allow a larger epsilon or fewer rounds"
             text = f"{plan.epsilon:g} needs more noise than {MAX_NOISE:g} times the norm bound"
@@ -91,21 +91,6 @@ class ClientPrivacy:
             enough = replace(plan, noise_multiplier=middle / _NOISE_PRECISION).within(rounds)
             low, high = (low, middle) if enough else (middle + 1, high)
         return replace(plan, noise_multiplier=low / _NOISE_PRECISION)
-
-    @classmethod
-    def from_dict(cls, value: object, field: str = "privacy") -> ClientPrivacy:
-        """Check what :meth:`to_dict` gave; raises `InvalidParameter` naming the field."""
-        names = {item.name for item in fields(cls)}
-        if not isinstance(value, dict) or value.keys() != names:
-            raise InvalidParameter(f"must be an object with the keys {sorted(names)}", field=field)
-        try:
-            return cls(**value)
-        except InvalidParameter as error:
-            raise InvalidParameter(error.message, field=f"{field}.{error.field}") from error
-
-    def to_dict(self) -> dict[str, float | int]:
-        """All fields by name, as in recipes and job manifests."""
-        return asdict(self)
 
     @property
     def honest(self) -> int:
@@ -120,7 +105,7 @@ class ClientPrivacy:
 
     def epsilon_after(self, rounds: int) -> float:
         """ε at δ that so many sums cost a trainer which is in all of them."""
-        _check_rounds(rounds, 0)
+        check_rounds(rounds, 0)
         return zcdp_epsilon(rounds * self.rho, self.delta - TAIL_DELTA)
 
     def within(self, rounds: int) -> bool:
@@ -188,14 +173,3 @@ class ClientPrivacy:
         if type(value) not in (int, float) or not low <= value <= high:
             raise InvalidParameter(f"must be a number from {low:g} to {high:g}, got {value!r}", field=field)
         object.__setattr__(self, field, float(value))
-
-    def _check_integer(self, field: str, low: int, high: int) -> None:
-        value = getattr(self, field)
-        if type(value) is not int or not low <= value <= high:
-            raise InvalidParameter(f"must be an integer from {low} to {high}, got {value!r}", field=field)
-
-
-def _check_rounds(rounds: int, least: int) -> None:
-    if type(rounds) is not int or not least <= rounds <= MAX_ROUNDS:
-        text = f"must be an integer from {least} to {MAX_ROUNDS}, got {rounds!r}"
-        raise InvalidParameter(text, field="rounds")

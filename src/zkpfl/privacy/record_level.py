@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 from zkpfl.errors import InvalidParameter
 from zkpfl.privacy.accounting import MAX_NOISE, MIN_NOISE, dp_sgd_epsilon, dp_sgd_noise
+from zkpfl.privacy.terms import MAX_ROUNDS, PrivacyTerms, check_rounds
 
 MAX_EPSILON = 100.0
-MAX_ROUNDS = 1 << 16
 _SIGMA_FROM, _SIGMA_TO = 1 << 13, 1 << 16
 _UNITS_PER_COORDINATE = 32
 _SLACK = 1 - 2.0**-20
@@ -40,7 +40,7 @@ class GradientLattice:
 
 
 @dataclass(frozen=True)
-class RecordPrivacy:
+class RecordPrivacy(PrivacyTerms):
     """DP-SGD of a job: what a record's part in it may reveal, and the noise that keeps it so.
 
     Parameters
@@ -100,28 +100,13 @@ class RecordPrivacy:
             Out of range, or no noise multiplier up to 100 is enough.
         """
         trial = cls(**terms, noise_multiplier=MAX_NOISE)
-        _check_rounds(rounds, 1)
+        check_rounds(rounds, 1)
         rate, steps = trial.sample_rate(trial.least_records), rounds * trial.local_steps
         # What the accountant is told is a little less than the noise, and the difference shrinks with it.
         noise = dp_sgd_noise(trial.epsilon, rate, steps, trial.delta)
         while not (plan := cls(**terms, noise_multiplier=noise)).within(rounds):
             noise = round(noise + 0.001, 3)
         return plan
-
-    @classmethod
-    def from_dict(cls, value: object, field: str = "privacy") -> RecordPrivacy:
-        """Check what :meth:`to_dict` gave; raises `InvalidParameter` naming the field."""
-        names = {item.name for item in fields(cls)}
-        if not isinstance(value, dict) or value.keys() != names:
-            raise _invalid(field, f"must be an object with the keys {sorted(names)}")
-        try:
-            return cls(**value)
-        except InvalidParameter as error:
-            raise _invalid(f"{field}.{error.field}", error.message) from error
-
-    def to_dict(self) -> dict[str, float | int]:
-        """All fields by name, as in recipes and job manifests."""
-        return asdict(self)
 
     def sample_rate(self, records: int) -> float:
         """q = min(1, β/n): probability with which each of n records is in a step."""
@@ -131,7 +116,7 @@ class RecordPrivacy:
 
     def spent(self, rounds: int, records: int) -> float:
         """ε at δ that so many rounds cost each record of a trainer with ``records`` records."""
-        _check_rounds(rounds, 0)
+        check_rounds(rounds, 0)
         steps = rounds * self.local_steps
         return dp_sgd_epsilon(self._accounted_noise, self.sample_rate(records), steps, self.delta)
 
@@ -188,16 +173,6 @@ class RecordPrivacy:
         if type(value) not in (int, float) or not low < value <= high:
             raise _invalid(field, f"must be a number in ({low}, {high}], got {value!r}")
         object.__setattr__(self, field, float(value))
-
-    def _check_integer(self, field: str, low: int, high: int) -> None:
-        value = getattr(self, field)
-        if type(value) is not int or not low <= value <= high:
-            raise _invalid(field, f"must be an integer from {low} to {high}, got {value!r}")
-
-
-def _check_rounds(rounds: int, least: int) -> None:
-    if type(rounds) is not int or not least <= rounds <= MAX_ROUNDS:
-        raise _invalid("rounds", f"must be an integer from {least} to {MAX_ROUNDS}, got {rounds!r}")
 
 
 def _invalid(field: str, message: str) -> InvalidParameter:

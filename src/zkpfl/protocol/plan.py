@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from zkpfl.crypto.generators import Generators, generators
@@ -82,11 +82,9 @@ class RoundPlan:
             raise InvalidParameter(text, field="noise_quorum")
 
     def submitter(self, account: bytes) -> int | None:
-        """Place of an account in sets of trainers: as a trainer, or for its noise; None if it has none."""
-        if account in self.trainers:
-            return self.trainers.index(account)
+        """Place of an account in sets of trainers; see `place_of`."""
         noisy = [node.address for node in self.nodes] if self.noise_quorum else []
-        return FIRST_NOISE + noisy.index(account) if account in noisy else None
+        return place_of(account, self.trainers, noisy)
 
     def account_of(self, submitter: int) -> bytes:
         """Account of whoever has this place in sets of trainers; `InvalidParameter` if nobody has."""
@@ -174,6 +172,21 @@ class RoundPlan:
     def aggregate_share_context(self, node: int) -> bytes:
         """What the sealing of an aggregate share is bound to."""
         return b"aggregate-share" + self.context.to_bytes() + bytes([node])
+
+
+def place_of(account: bytes, trainers: Sequence[bytes], noisy: Sequence[bytes]) -> int | None:
+    """Place of an account in sets of trainers: as a trainer, or for its noise; None if it has none.
+
+    Parameters
+    ----------
+    account
+        bytes[20].
+    trainers, noisy
+        Accounts of the joined trainers, and of the zk-nodes that bring noise, in their order.
+    """
+    if account in trainers:
+        return trainers.index(account)
+    return FIRST_NOISE + noisy.index(account) if account in noisy else None
 
 
 def members_of(bitmap: int) -> Iterator[int]:

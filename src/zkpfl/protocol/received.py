@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
-from zkpfl.crypto.merkle import hash_blob, share_root
+from zkpfl.crypto.merkle import hash_blob, keccak256, share_root
 from zkpfl.crypto.points import G1Array, combine_arrays
 from zkpfl.crypto.scalars import Scalars, add_into, from_int, linear_combination
 from zkpfl.crypto.sealing import EncryptionKey, open_from
@@ -54,6 +54,7 @@ class StoredShare:
 
     signed: SignedMessage
     commitments: Any
+    commitments_hash: bytes
     blob: Any
     blob_bytes: int
 
@@ -126,7 +127,9 @@ class ReceivedShares:
         plan = self._plan
         combined = combine_share(rows, points, plan.layout, plan.committee, self._node)
         archive = self._archive
-        stored = StoredShare(signed, archive.put(commitments), archive.put(blob), len(blob))
+        stored = StoredShare(
+            signed, archive.put(commitments), keccak256(commitments), archive.put(blob), len(blob)
+        )
         return OpenedShare(stored, points, norm_proof_of(plan, commitments), rows, combined)
 
     def take(self, trainer: int, share: OpenedShare) -> None:
@@ -165,7 +168,7 @@ class ReceivedShares:
 
     def holds_commitments(self, trainer: int, commitments: bytes) -> bool:
         """Whether the commitments of a share that is here are these very bytes."""
-        return bool(self._archive.put(commitments) == self._held[trainer].commitments)
+        return keccak256(commitments) == self._held[trainer].commitments_hash
 
     def bad_share(self, trainer: int) -> BadShare:
         """The fault of a trainer in `faulty`, with the first row that fails, if it can still be read."""

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import os
 
-import numpy as np
-from numpy.typing import NDArray
-
 from zkpfl.crypto.discrete_gaussian import sample_discrete_gaussian
+from zkpfl.errors import InvalidUpdate
 from zkpfl.ledger.client import LedgerClient
 from zkpfl.ledger.records import Job, Phase, Round
 from zkpfl.params import FIRST_NOISE
@@ -80,11 +78,13 @@ class NoiseDuty:
         plan = self._reader.plan(job, round_)
         sigma = privacy.node_sigma(plan.layout.norm_bound)
         noise = sample_discrete_gaussian(sigma, plan.layout.dimension, os.urandom(SEED_BYTES))
-        if _squared_norm(noise) > plan.layout.noise_bound**2:
-            # Improbable, and in the budget's δ. It abstains: to draw again would be another distribution.
+        try:
+            submission = prepare_submission(plan, self._identity.account, noise)
+        except InvalidUpdate:
+            # Above its bound: improbable, and in the budget's δ. It abstains: to draw again would be another
+            # distribution.
             self._tell("noise_withheld", round_.number)
             return
-        submission = prepare_submission(plan, self._identity.account, noise)
         digest = publish_submission(self._store, submission)
         self._ledger.submit(job.id, round_.number, submission.commitment_root, digest)
         self._tell("noise_submitted", round_.number, bytes=len(submission.commitments))
@@ -99,8 +99,3 @@ class NoiseDuty:
 
     def _tell(self, kind: str, number: int, **fields: Value) -> None:
         self._report(RoleEvent(kind, self._reader.job_id, number, fields))
-
-
-def _squared_norm(values: NDArray[np.int64]) -> int:
-    """‖x‖², exact: below 2^63 for all samples that the sampler makes."""
-    return int(np.dot(values, values))

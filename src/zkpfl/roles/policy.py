@@ -45,7 +45,7 @@ class JoinPolicy:
             raise NotAuthorized(text, party=party, field="committee", hint=hint)
 
     def require_privacy(self, job: Job, privacy: Privacy | None) -> None:
-        """Raise `NotAuthorized` unless the job asks for no more privacy than the policy allows."""
+        """Raise `NotAuthorized` unless the job may spend no more than the policy allows."""
         party = f"owner of job {job.id}"
         if privacy is None:
             if self.most_epsilon == math.inf:

@@ -137,10 +137,10 @@ class _Demo:
         key = load_job_key(self.parties.job_key_file)
         return RoundAudit(ledger, network.open_store(), JOB, key, self._fault)
 
-    def _compare(self, job: Job, audit: RoundAudit) -> tuple[float, float, float]:
+    def _compare(self, job: Job, audit: RoundAudit) -> tuple[float, float, float | None]:
         """Accuracy on the whole test set of the job's model, and of plain averaging in as many rounds.
 
-        Last that of plain averaging with an attacker's updates.
+        Last that of plain averaging with an attacker's updates, if there is one.
         """
         from zkpfl.cli.demo.baseline import attacked_accuracy, baseline_accuracy
         from zkpfl.cli.sources import model_source
@@ -152,7 +152,7 @@ class _Demo:
         accuracies = (
             audit.accuracy_on(bundle.test_set),
             baseline_accuracy(run, bundle, rounds),
-            attacked_accuracy(run, bundle, rounds) if run.attack else 0.0,
+            attacked_accuracy(run, bundle, rounds) if run.attack else None,
         )
         self._clock.lap("baseline")
         return accuracies
@@ -163,7 +163,7 @@ class _Demo:
         job: Job,
         audit: RoundAudit,
         verified: bool,
-        accuracies: tuple[float, float, float],
+        accuracies: tuple[float, float, float | None],
     ) -> DemoReport:
         return DemoReport(
             job=job_result(ledger, job, audit.reader),
@@ -179,9 +179,9 @@ class _Demo:
             attack=self._outcome(ledger, job, accuracies[2]),
         )
 
-    def _outcome(self, ledger: LedgerClient, job: Job, unstopped: float) -> AttackOutcome | None:
+    def _outcome(self, ledger: LedgerClient, job: Job, unstopped: float | None) -> AttackOutcome | None:
         run = self._settings
-        if run.attack is None:
+        if run.attack is None or unstopped is None:
             return None
         place = job.submitter(self.parties.trainers[ATTACKER].account.address)
         rounds = [ledger.round(JOB, number) for number in range(1, job.current_round + 1)]
