@@ -17,7 +17,7 @@ from zkpfl.crypto.generators import generators
 from zkpfl.crypto.points import G1Array, decode_points
 from zkpfl.crypto.proofs import aggregation, norm
 from zkpfl.crypto.proofs.folding import FoldingProof, proof_bytes
-from zkpfl.crypto.proofs.norm_verifier import NormProof
+from zkpfl.crypto.proofs.masked_proof import MaskedProof
 from zkpfl.crypto.scalars import encode_scalars, from_int
 from zkpfl.crypto.signatures import Domain
 from zkpfl.crypto.transcript import CONTEXT_BYTES, Context
@@ -123,7 +123,7 @@ def _norm_proof() -> tuple[norm.Statement, bytes]:
     witness = norm.Witness(np.arange(300, dtype=np.int16), from_int((1, 2)))
     points = commit_lanes(witness.values, witness.blindings, LAYOUT, gens)
     bound = witness.squared_norm()
-    statement = norm.Statement(CONTEXT, bytes(20), KEY, 300, COLUMNS, bound, points)
+    statement = norm.Statement(CONTEXT, bytes(20), KEY, 300, COLUMNS, points, bound_squared=bound)
     return statement, norm.prove(statement, witness, gens)
 
 
@@ -135,7 +135,7 @@ def norm_proofs(data: bytes) -> None:
     proof = reader.damage(known) if reader.byte() & 1 else reader.rest().ljust(len(known), b"\0")
     gens = generators(COLUMNS)
     try:
-        decoded = NormProof.decode(proof, statement.shape)
+        decoded = MaskedProof.decode(proof, statement.shape)
     except (InvalidEncoding, InvalidPoint, InvalidScalar):
         assert norm.verify_batch([statement], [proof], gens) == (0,)
         return

@@ -15,7 +15,7 @@ from zkpfl.crypto.encoding import pack
 from zkpfl.crypto.merkle import commitment_root, hash_blob, share_root
 from zkpfl.crypto.points import G1Array
 from zkpfl.crypto.proofs import norm
-from zkpfl.crypto.proofs.norm_table import Integers
+from zkpfl.crypto.proofs.table import Integers
 from zkpfl.crypto.scalars import Scalars, random_scalars
 from zkpfl.crypto.sealing import seal_to
 from zkpfl.crypto.sharing import expand_seed, split

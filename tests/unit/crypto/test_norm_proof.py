@@ -21,8 +21,10 @@ from zkpfl.crypto.commitments import commit_lanes, commit_rows, packed_blindings
 from zkpfl.crypto.encoding import pack
 from zkpfl.crypto.generators import generators
 from zkpfl.crypto.points import G1Array, msm
-from zkpfl.crypto.proofs import folding, norm, norm_masks, norm_prover, norm_verifier
+from zkpfl.crypto.proofs import folding, masks, norm, norm_prover, norm_verifier
 from zkpfl.crypto.proofs.equation import Equation, failing, hold
+from zkpfl.crypto.proofs.masked_proof import MaskedProof
+from zkpfl.crypto.proofs.masks import Masks
 from zkpfl.crypto.proofs.norm import (
     Statement,
     Witness,
@@ -32,11 +34,9 @@ from zkpfl.crypto.proofs.norm import (
     verify,
     verify_batch,
 )
-from zkpfl.crypto.proofs.norm_masks import Masks
-from zkpfl.crypto.proofs.norm_shape import TESTS, Shape
-from zkpfl.crypto.proofs.norm_table import Integers
-from zkpfl.crypto.proofs.norm_verifier import NormProof
+from zkpfl.crypto.proofs.shape import TESTS, Shape
 from zkpfl.crypto.proofs.squares import four_squares_vartime
+from zkpfl.crypto.proofs.table import Integers
 from zkpfl.crypto.scalars import ORDER, encode_scalars, from_int, random_scalars, to_int
 from zkpfl.crypto.sharing import check_rows, expand_seed, share_commitments, split
 from zkpfl.crypto.transcript import Context, ShortChallenge, Transcript
@@ -78,7 +78,8 @@ def case(values: Integers, slack: int = 12345, columns: int = N) -> Case:
     points = commit_lanes(values, blindings, layout, generators(columns))
     witness = Witness(values, blindings)
     bound = witness.squared_norm() + slack
-    statement = Statement(CONTEXT, bytes(range(20)), bytes(range(32)), len(values), columns, bound, points)
+    trainer, checkpoint = bytes(range(20)), bytes(range(32))
+    statement = Statement(CONTEXT, trainer, checkpoint, len(values), columns, points, bound_squared=bound)
     return Case(statement, witness)
 
 
@@ -158,7 +159,7 @@ def test_a_layout_and_commitments_are_all_that_a_statement_takes() -> None:
     statement = Statement.of(CONTEXT, bytes(20), bytes(32), layout, HONEST.statement.commitments)
     assert statement.bound_squared == 70000**2
     assert (statement.dimension, statement.columns) == (600, N)
-    assert statement.shape == Shape(3, N)
+    assert statement.shape == Shape.of_norm(3, N)
 
 
 def test_size_grows_with_the_logarithm() -> None:
@@ -337,7 +338,7 @@ def simulated(statement: Statement, seed: int) -> bytes:
     scalars = encode_scalars(random_scalars((sum(shape.polynomial_scalars) + 2,)))
     responses = encode_scalars(random_scalars((folding.RESPONSES,)))
     before = points[0] + sums + scalars + b"".join(points[1:])
-    without = NormProof.decode(before + IDENTITY + responses, shape)
+    without = MaskedProof.decode(before + IDENTITY + responses, shape)
     equation = norm_verifier.equation(statement, without, Programmed(seed))
     bases = G1Array.concatenate([GENS.G, GENS.U, GENS.H, equation.points])
     missing = msm(bases, np.concatenate((equation.generators, equation.scalars)))
@@ -350,7 +351,7 @@ def test_simulated_transcripts_verify(attempt: int) -> None:
     commitments = G1Array.concatenate([msm(GENS.H, scalar[None]) for scalar in random_scalars((3,))])
     statement = replace(HONEST.statement, commitments=commitments, bound_squared=attempt)
     proof = simulated(statement, attempt)
-    decoded = NormProof.decode(proof, statement.shape)
+    decoded = MaskedProof.decode(proof, statement.shape)
     assert hold([norm_verifier.equation(statement, decoded, Programmed(attempt))], GENS)
     assert not hold([norm_verifier.equation(statement, decoded, Programmed(attempt + 1))], GENS)
     assert not verify(statement, proof, GENS)
@@ -429,10 +430,10 @@ def test_masked_sums_are_uniform(value: int) -> None:
 
 def test_masks_of_sums_cover_their_range_and_no_more() -> None:
     """y + s falls out of [0, 2^64) with probability (K + s)/(2^64 + 2K) on each side: seen with a large K."""
-    shape = Shape(1, N)
+    shape = Shape.of_norm(1, N)
     bound = 1 << 118  # no statement has it; K is 2^63
     slack = shape.slack(bound)
-    drawn = [y for attempt in range(40) for y in norm_masks.draw(bytes(32), attempt, shape, bound).y]
+    drawn = [y for attempt in range(40) for y in masks.draw(bytes(32), attempt, shape, bound).y]
     assert all(-slack <= y < (1 << 64) + slack for y in drawn)
     outside = sum(not 0 <= y < 1 << 64 for y in drawn) / len(drawn)
     assert outside == pytest.approx(2 * slack / ((1 << 64) + 2 * slack), abs=0.04)
@@ -443,10 +444,10 @@ def test_a_retry_has_masks_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     attempt = norm_prover.attempt
 
     def fails_twice(
-        statement: Statement, witness: Witness, q: list[int], masks: Masks, *rest: object
+        statement: Statement, witness: Witness, q: list[int], own: Masks, *rest: object
     ) -> object:
-        seen.append(masks)
-        return None if len(seen) < 3 else attempt(statement, witness, q, masks, *rest)  # type: ignore[arg-type]
+        seen.append(own)
+        return None if len(seen) < 3 else attempt(statement, witness, q, own, *rest)  # type: ignore[arg-type]
 
     monkeypatch.setattr(norm_prover, "attempt", fails_twice)
     assert verify(HONEST.statement, HONEST.prove_with(bytes(32)), GENS)
@@ -510,8 +511,8 @@ def _row_sums(statement: Statement, mask_commitment: bytes, squares: tuple[int, 
 
 
 def test_secrets_are_not_printed() -> None:
-    masks = norm_masks.draw(bytes(32), 0, SHAPE, HONEST.statement.bound_squared)
-    assert str(masks.y[0]) not in repr(masks)
+    drawn = masks.draw(bytes(32), 0, SHAPE, HONEST.statement.bound_squared)
+    assert str(drawn.y[0]) not in repr(drawn)
     assert str(HONEST.witness.values[:3])[1:-1] not in repr(HONEST.witness)
 
 

@@ -8,17 +8,16 @@ docs/notes/norm-proof.md has the argument.
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Sequence
 
 from zkpfl.crypto.generators import Generators
-from zkpfl.crypto.proofs import norm_masks, norm_prover, norm_verifier
+from zkpfl.crypto.proofs import masks, norm_prover, norm_verifier
+from zkpfl.crypto.proofs.committed_update import Witness
 from zkpfl.crypto.proofs.equation import Equation, failing, hold
-from zkpfl.crypto.proofs.norm_shape import Shape
-from zkpfl.crypto.proofs.norm_statement import Statement, Witness
-from zkpfl.crypto.proofs.norm_verifier import NormProof
-from zkpfl.crypto.proofs.squares import SQUARES, four_squares_vartime
+from zkpfl.crypto.proofs.masked_proof import MaskedProof
+from zkpfl.crypto.proofs.norm_statement import Statement
+from zkpfl.crypto.proofs.shape import CORNERS, Shape
+from zkpfl.crypto.proofs.squares import four_squares_vartime
 from zkpfl.crypto.transcript import Domain, Transcript
 from zkpfl.errors import InvalidEncoding, InvalidParameter, JobFailed
 
@@ -30,7 +29,7 @@ MOST_ATTEMPTS = 64
 
 def proof_bytes(rows: int, columns: int) -> int:
     """Size of a proof, whatever the update: 3,680 for d = 2^20 and N = 2048."""
-    return Shape(rows, columns).proof_bytes
+    return Shape.of_norm(rows, columns).proof_bytes
 
 
 def prove(statement: Statement, witness: Witness, gens: Generators) -> bytes:
@@ -65,9 +64,9 @@ def prove(statement: Statement, witness: Witness, gens: Generators) -> bytes:
     Kernels run on all threads without the GIL. Multi-scalar multiplications and the four squares take a time
     that depends on secrets; all else is constant time (docs/notes/norm-proof.md).
     """
-    witness.check(statement)
+    statement.check_witness(witness)
     squares = four_squares_vartime(statement.bound_squared - witness.squared_norm())
-    return prove_with_masks(statement, witness, gens, _hedged_key(statement, witness), squares)
+    return prove_with_masks(statement, witness, gens, masks.hedged_key(_start(statement), witness), squares)
 
 
 def prove_with_masks(
@@ -77,14 +76,14 @@ def prove_with_masks(
 
     For test vectors only: two proofs under the same key reveal the update.
     """
-    witness.check(statement)
+    statement.check_witness(witness)
     statement.check_generators(gens)
     left = statement.bound_squared - witness.squared_norm()
-    if len(squares) != SQUARES or sum(root * root for root in squares) != left:
+    if len(squares) != CORNERS or sum(root * root for root in squares) != left:
         raise InvalidParameter("must be four integers whose squares sum to what is left", field="squares")
     for attempt in range(MOST_ATTEMPTS):
-        masks = norm_masks.draw(key, attempt, statement.shape, statement.bound_squared)
-        proof = norm_prover.attempt(statement, witness, squares, masks, gens)
+        own = masks.draw(key, attempt, statement.shape, statement.bound_squared)
+        proof = norm_prover.attempt(statement, witness, squares, own, gens)
         if proof is not None:
             return proof
     raise JobFailed("no attempt at a norm proof had its sums in range", hint="the random source is broken")
@@ -131,15 +130,12 @@ def verify_batch(
 
 def _equation(statement: Statement, proof: bytes, gens: Generators) -> Equation:
     statement.check_generators(gens)
-    decoded = NormProof.decode(proof, statement.shape)
+    decoded = MaskedProof.decode(proof, statement.shape)
     return norm_verifier.equation(statement, decoded, Transcript(Domain.NORM))
 
 
-def _hedged_key(statement: Statement, witness: Witness) -> bytes:
-    """Key of the masks, from OS randomness, witness digest and transcript state."""
+def _start(statement: Statement) -> Transcript:
+    """The transcript after the statement."""
     transcript = Transcript(Domain.NORM)
     statement.absorb_into(transcript)
-    digest = hashlib.sha256(witness.values.tobytes())
-    digest.update(witness.blindings.tobytes())
-    secret = os.urandom(32) + digest.digest() + transcript.state
-    return hashlib.shake_256(b"zkpfl/v1/masks\0" + secret).digest(32)
+    return transcript

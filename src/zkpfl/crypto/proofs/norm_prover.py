@@ -9,18 +9,14 @@ import numpy as np
 from zkpfl import _core
 from zkpfl.crypto.commitments import commit_rows
 from zkpfl.crypto.generators import Generators
-from zkpfl.crypto.proofs.norm_masks import Masks
-from zkpfl.crypto.proofs.norm_opening import Rows, open_rows
-from zkpfl.crypto.proofs.norm_shape import (
-    SUM_BYTES,
-    SUM_LIMIT,
-    TESTS,
-    MaskRow,
-    Shape,
-    powers,
-)
-from zkpfl.crypto.proofs.norm_statement import Statement, Witness
-from zkpfl.crypto.proofs.norm_sumcheck import Combination, Prover, RowSums
+from zkpfl.crypto.proofs.committed_update import Witness
+from zkpfl.crypto.proofs.masked_sumcheck import Prover
+from zkpfl.crypto.proofs.masks import Masks
+from zkpfl.crypto.proofs.norm_statement import Statement
+from zkpfl.crypto.proofs.norm_sumcheck import Combination, NormSummand, RowSums
+from zkpfl.crypto.proofs.norm_verifier import functional
+from zkpfl.crypto.proofs.row_opening import Rows, open_rows
+from zkpfl.crypto.proofs.shape import SUM_BYTES, SUM_LIMIT, TESTS, MaskRow, Shape, powers
 from zkpfl.crypto.scalars import encode_scalars, from_int, to_int
 from zkpfl.crypto.transcript import Domain, Label, Transcript
 
@@ -57,14 +53,14 @@ def attempt(
     gamma = transcript.challenge_scalar(Label.ROW_POWERS)
     tau = transcript.challenge_scalar(Label.NORM_WEIGHT)
 
-    combination = Combination(seed, powers(gamma, TESTS), tau)
+    of = Combination(seed, powers(gamma, TESTS), tau)
     mask = MaskRow(to_int(row[: shape.masks]), shape)
-    prover = Prover(transcript, shape, mask, combination)
-    claims = encode_scalars(from_int(prover.run(x, sums)))
+    prover = Prover(transcript, shape, mask, NormSummand(of, x, sums, mask))
+    claims = encode_scalars(from_int(prover.run()[: shape.claims]))
     transcript.absorb(Label.CLAIMS, claims)
     theta = transcript.challenge_scalar(Label.CLAIM_POWERS)
     rows = Rows(shape, x, witness.blindings, row, masks)
-    opening = open_rows(transcript, gens, rows, combination, prover.rho, theta)
+    opening = open_rows(transcript, gens, rows, prover.rho, functional(shape, of, prover.rho, theta))
     return mask_commitment + masked + prover.sent + claims + opening
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from math import isqrt
 from secrets import randbelow
 
-SQUARES = 4
-
 
 def four_squares_vartime(value: int) -> tuple[int, int, int, int]:
     """Find four integers, not negative, whose squares sum to ``value``.

@@ -1,18 +1,21 @@
-"""Sizes and places in the norm proof: of its tables, of the mask row, of the encoding (docs/spec.md §7)."""
+"""Sizes and places in the masked proofs: of tables, of the mask row, of the encoding (docs/spec.md §7)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isqrt
+from typing import Self
 
 from zkpfl.crypto.points import POINT_BYTES
 from zkpfl.crypto.proofs import folding
-from zkpfl.crypto.proofs.squares import SQUARES
 from zkpfl.crypto.scalars import ORDER, SCALAR_BYTES
 
+CORNERS = 4
+"""Entries of the small table over the last two variables: four squares' roots, or products with updates."""
+
 TESTS = 128
-"""Random binary rows, and the masked sums that are sent."""
+"""Random binary rows of a norm proof, and the masked sums that are sent."""
 
 SUM_BYTES = 8
 """Bytes of a masked sum on the wire."""
@@ -25,7 +28,7 @@ Polynomial = list[int]
 
 @dataclass(frozen=True)
 class Shape:
-    """The table of ``rows·columns`` entries in ``variables`` variables, top bit of the row first.
+    """A table of ``rows·columns`` entries in ``variables`` variables, top bit of the row first.
 
     Parameters
     ----------
@@ -33,10 +36,26 @@ class Shape:
         At least 1.
     columns
         N, a power of two from 256.
+    sums
+        Masked sums of binary rows: 128 in a norm proof, none in a contribution proof.
+    claims
+        Values at ρ that are sent, each hidden by a multiple of Z of its own: 2 or 3.
     """
 
     rows: int
     columns: int
+    sums: int
+    claims: int
+
+    @classmethod
+    def of_norm(cls, rows: int, columns: int) -> Self:
+        """Shape of a norm proof: X' and Q' are sent."""
+        return cls(rows, columns, TESTS, 2)
+
+    @classmethod
+    def of_contribution(cls, rows: int, columns: int) -> Self:
+        """Shape of a contribution proof: X', P' and P'' are sent."""
+        return cls(rows, columns, 0, 3)
 
     @property
     def size(self) -> int:
@@ -61,11 +80,11 @@ class Shape:
     @property
     def masks(self) -> int:
         """Columns of the mask row that mean something; the others are random and mean nothing."""
-        return SQUARES + TESTS + 1 + sum(self.degrees) + 2
+        return CORNERS + self.sums + 1 + sum(self.degrees) + self.claims
 
     def slack(self, bound_squared: int) -> int:
         """K = ⌈√((D + 4)·B²)⌉: no row sum of an honest prover is larger on either side."""
-        square = (self.size + SQUARES) * bound_squared
+        square = (self.size + CORNERS) * bound_squared
         return isqrt(square) + (isqrt(square) ** 2 < square)
 
     @property
@@ -76,12 +95,12 @@ class Shape:
     @property
     def head_bytes(self) -> int:
         """Bytes before the folding argument."""
-        scalars = sum(self.polynomial_scalars) + 2
-        return 3 * POINT_BYTES + SUM_BYTES * TESTS + SCALAR_BYTES * scalars
+        scalars = sum(self.polynomial_scalars) + self.claims
+        return 3 * POINT_BYTES + SUM_BYTES * self.sums + SCALAR_BYTES * scalars
 
     @property
     def proof_bytes(self) -> int:
-        """Size of a proof: 3,680 for d = 2^20 and N = 2048."""
+        """Size of a proof: 3,680 of a norm, 2,688 of a contribution, for d = 2^20 and N = 2048."""
         return self.head_bytes + folding.proof_bytes(self.columns)
 
 
@@ -101,29 +120,28 @@ class MaskRow:
     shape: Shape
 
     @property
-    def q(self) -> Sequence[int]:
-        """The four squares' roots."""
-        return self.values[:SQUARES]
+    def corners(self) -> Sequence[int]:
+        """The small table."""
+        return self.values[:CORNERS]
 
     @property
     def constant(self) -> int:
         """g_0."""
-        return self.values[SQUARES + TESTS]
+        return self.values[CORNERS + self.shape.sums]
 
     @property
     def polynomials(self) -> list[Polynomial]:
         """``Σ_e g_(i,e)·X^e`` for each variable."""
-        at, result = SQUARES + TESTS + 1, []
+        at, result = CORNERS + self.shape.sums + 1, []
         for degree in self.shape.degrees:
             result.append([0, *self.values[at : at + degree]])
             at += degree
         return result
 
     @property
-    def lifts(self) -> tuple[int, int]:
-        """a and a', which hide X' and Q'."""
-        a, a_of_q = self.values[self.shape.masks - 2 : self.shape.masks]
-        return a, a_of_q
+    def lifts(self) -> Sequence[int]:
+        """a, a', …, which hide the values at ρ."""
+        return self.values[self.shape.masks - self.shape.claims : self.shape.masks]
 
 
 def powers(base: int, count: int) -> list[int]:
@@ -147,32 +165,17 @@ def bubble(x: int) -> int:
     return x * (1 - x) % ORDER
 
 
-def functional(
-    shape: Shape, rho: Sequence[int], gammas: Sequence[int], theta: int, a_q: Sequence[int]
-) -> list[int]:
-    """φ: coefficients of the mask row in L3 + θ·L1 + θ²·L2 + θ³·L4; zero from ``shape.masks`` on.
-
-    Parameters
-    ----------
-    shape
-        Of the statement.
-    rho
-        ρ_1 … ρ_n.
-    gammas
-        γ^k, k < 128.
-    theta
-        θ.
-    a_q
-        A at the four squares.
-    """
-    squared, cubed = theta * theta % ORDER, pow(theta, 3, ORDER)
-    half = theta << (shape.variables - 1)
+def corner_weights(rho: Sequence[int]) -> list[int]:
+    """``eq(ρ_(n−1), ρ_n, ·)`` of the four corners."""
     s, t = rho[-2:]
-    corners = ((1 - s) * (1 - t), (1 - s) * t, s * (1 - t), s * t)
-    phi = [theta * a + cubed * corner for a, corner in zip(a_q, corners, strict=True)]
-    phi += [theta * gamma for gamma in gammas]
-    phi.append(squared - 2 * half)
+    return [(1 - s) * (1 - t) % ORDER, (1 - s) * t % ORDER, s * (1 - t) % ORDER, s * t % ORDER]
+
+
+def mask_weights(shape: Shape, rho: Sequence[int], theta: int) -> list[int]:
+    """Coefficients of g_0 and the g_(i,e) in θ·L1 + θ²·L2: the sum of g over the cube, and its value at ρ."""
+    squared = theta * theta % ORDER
+    half = theta << (shape.variables - 1)
+    weights = [squared - 2 * half]
     for r, degree in zip(rho, shape.degrees, strict=True):
-        phi += [squared * power - half for power in powers(r, degree + 1)[1:]]
-    phi += [bubble(t), cubed * bubble(t)]
-    return [value % ORDER for value in phi]
+        weights += [squared * power - half for power in powers(r, degree + 1)[1:]]
+    return [weight % ORDER for weight in weights]

@@ -1,4 +1,4 @@
-"""The committed integers as the norm proof's kernels read them: parts of 16 bits (docs/spec.md §7).
+"""The committed integers as the kernels of the proofs read them: parts of 16 bits (docs/spec.md §7).
 
 Updates have 16 bits and are one part. Noise of zk-nodes has up to 30 and is two, ``x = low + 2^15·high``: all
 that the proof computes of x is linear in it, or a sum of squares.

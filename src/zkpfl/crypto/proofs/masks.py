@@ -1,15 +1,18 @@
-"""The secret randomness of one attempt at a norm proof, in the order of docs/spec.md §7."""
+"""The secret randomness of one attempt at a masked proof, in the order of docs/spec.md §7."""
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from zkpfl.crypto.keystream import stream
 from zkpfl.crypto.proofs import folding
-from zkpfl.crypto.proofs.norm_shape import SUM_LIMIT, TESTS, Shape
-from zkpfl.crypto.proofs.squares import SQUARES
+from zkpfl.crypto.proofs.committed_update import Witness
+from zkpfl.crypto.proofs.shape import CORNERS, SUM_LIMIT, TESTS, Shape
 from zkpfl.crypto.scalars import RandomBytes, Scalars, collect_scalars
+from zkpfl.crypto.transcript import Transcript
 
 STREAMS = 3
 """Streams of an attempt: of y, of the other columns and the blinding, and of the opening."""
@@ -25,9 +28,9 @@ class Masks:
     Parameters
     ----------
     y
-        128 integers in ``[−K, 2^64 + K)``, which hide the row sums.
+        Integers in ``[−K, 2^64 + K)``, which hide the row sums: 128 in a norm proof, or none.
     columns
-        The mask row after y, shape (N − 132, 4).
+        The mask row after y, shape (N − 4 − len(y), 4).
     blinding
         ρ_m, shape (4,).
     cross
@@ -43,7 +46,7 @@ class Masks:
     opening: Scalars = field(repr=False)
 
 
-def draw(key: bytes, attempt: int, shape: Shape, bound_squared: int) -> Masks:
+def draw(key: bytes, attempt: int, shape: Shape, bound_squared: int = 0) -> Masks:
     """Draw the masks of an attempt from its own three streams under ``key``.
 
     Parameters
@@ -55,21 +58,29 @@ def draw(key: bytes, attempt: int, shape: Shape, bound_squared: int) -> Masks:
     shape
         Of the statement.
     bound_squared
-        B².
+        B², which the range of y depends on.
     """
     of_y, of_columns, of_opening = (stream(key, STREAMS * attempt + i) for i in range(STREAMS))
-    columns = collect_scalars(of_columns, shape.columns - SQUARES - TESTS + 1)
+    columns = collect_scalars(of_columns, shape.columns - CORNERS - shape.sums + 1)
     opening = collect_scalars(of_opening, 2 + folding.mask_count(shape.columns))
-    y = _integers(of_y, shape.slack(bound_squared))
+    y = _integers(of_y, shape.sums, shape.slack(bound_squared))
     return Masks(y, columns[:-1], columns[-1], opening[:2], opening[2:])
 
 
-def _integers(source: RandomBytes, slack: int) -> list[int]:
-    """128 integers in [−K, 2^64 + K), by rejection: pieces of 65 bits, about half of which are kept."""
+def hedged_key(start: Transcript, witness: Witness) -> bytes:
+    """Key of the masks, from OS randomness, witness digest and the transcript after the statement."""
+    digest = hashlib.sha256(witness.values.tobytes())
+    digest.update(witness.blindings.tobytes())
+    secret = os.urandom(32) + digest.digest() + start.state
+    return hashlib.shake_256(b"zkpfl/v1/masks\0" + secret).digest(32)
+
+
+def _integers(source: RandomBytes, count: int, slack: int) -> list[int]:
+    """Integers in [−K, 2^64 + K), by rejection: pieces of 65 bits, about half of which are kept."""
     result: list[int] = []
-    while len(result) < TESTS:
+    while len(result) < count:
         data = source(PIECE_BYTES * 2 * TESTS)
         pieces = (data[i : i + PIECE_BYTES] for i in range(0, len(data), PIECE_BYTES))
         values = (int.from_bytes(piece, "big") & ((1 << PIECE_BITS) - 1) for piece in pieces)
         result += [value - slack for value in values if value < SUM_LIMIT + 2 * slack]
-    return result[:TESTS]
+    return result[:count]
