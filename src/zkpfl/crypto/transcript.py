@@ -23,6 +23,7 @@ class Domain(StrEnum):
 
     AGGREGATION = "zkpfl/v1/aggregation"
     NORM = "zkpfl/v1/norm"
+    CONTRIBUTION = "zkpfl/v1/contribution"
 
 
 class Label(StrEnum):
@@ -58,6 +59,10 @@ class Label(StrEnum):
     CROSS_TERMS = "T"
     MASK_WEIGHT = "c"
     INNER_PRODUCT_WEIGHT = "xi"
+    AGGREGATE = "X"
+    PUBLIC_UPDATES = "U"
+    VALUE = "value"
+    UPDATE_POWERS = "mu"
 
 
 @dataclass(frozen=True)

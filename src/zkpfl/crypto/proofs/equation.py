@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from zkpfl.crypto.generators import Generators
 from zkpfl.crypto.points import POINT_BYTES, G1Array, msm
 from zkpfl.crypto.scalars import Scalars, linear_combination, random_short
+from zkpfl.errors import InvalidEncoding
+
+Statement = TypeVar("Statement")
 
 INFINITY = b"\xc0" + bytes(POINT_BYTES - 1)
 
@@ -62,6 +66,34 @@ def failing(equations: Sequence[Equation], gens: Generators) -> list[int]:
     half = len(equations) // 2
     later = failing(equations[half:], gens)
     return [*failing(equations[:half], gens), *(half + index for index in later)]
+
+
+def failing_of(
+    equation: Callable[[Statement, bytes, Generators], Equation],
+    statements: Sequence[Statement],
+    proofs: Sequence[bytes],
+    gens: Generators,
+) -> tuple[int, ...]:
+    """Indices of the proofs that fail, ascending; one that does not decode fails.
+
+    Parameters
+    ----------
+    equation
+        Makes what must hold of a statement and its proof.
+    statements, proofs
+        As many of each; proofs are untrusted bytes.
+    gens
+        Generators for N columns.
+    """
+    equations: dict[int, Equation] = {}
+    for index, (statement, proof) in enumerate(zip(statements, proofs, strict=True)):
+        try:
+            equations[index] = equation(statement, proof, gens)
+        except InvalidEncoding:
+            continue
+    indices = list(equations)
+    wrong = {indices[position] for position in failing(list(equations.values()), gens)}
+    return tuple(index for index in range(len(statements)) if index not in equations or index in wrong)
 
 
 def _combined(equations: Sequence[Equation]) -> tuple[Scalars, list[Scalars]]:

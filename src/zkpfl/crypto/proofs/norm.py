@@ -13,13 +13,13 @@ from collections.abc import Sequence
 from zkpfl.crypto.generators import Generators
 from zkpfl.crypto.proofs import masks, norm_prover, norm_verifier
 from zkpfl.crypto.proofs.committed_update import Witness
-from zkpfl.crypto.proofs.equation import Equation, failing, hold
+from zkpfl.crypto.proofs.equation import Equation, failing_of, hold
 from zkpfl.crypto.proofs.masked_proof import MaskedProof
 from zkpfl.crypto.proofs.norm_statement import Statement
 from zkpfl.crypto.proofs.shape import CORNERS, Shape
 from zkpfl.crypto.proofs.squares import four_squares_vartime
 from zkpfl.crypto.transcript import Domain, Transcript
-from zkpfl.errors import InvalidEncoding, InvalidParameter, JobFailed
+from zkpfl.errors import InvalidParameter, JobFailed
 
 __all__ = ["Statement", "Witness", "proof_bytes", "prove", "prove_with_masks", "verify", "verify_batch"]
 
@@ -117,15 +117,7 @@ def verify_batch(
     gens
         Generators for N columns.
     """
-    equations: dict[int, Equation] = {}
-    for index, (statement, proof) in enumerate(zip(statements, proofs, strict=True)):
-        try:
-            equations[index] = _equation(statement, proof, gens)
-        except InvalidEncoding:
-            continue
-    indices = list(equations)
-    wrong = {indices[position] for position in failing(list(equations.values()), gens)}
-    return tuple(index for index in range(len(statements)) if index not in equations or index in wrong)
+    return failing_of(_equation, statements, proofs, gens)
 
 
 def _equation(statement: Statement, proof: bytes, gens: Generators) -> Equation:
