@@ -12,6 +12,7 @@ from typing import Any
 
 from tests.reference import (
     cases_commitments,
+    cases_contribution,
     cases_encoding,
     cases_ledger,
     cases_norm,
@@ -26,6 +27,7 @@ OPERATIONS = (
     | cases_commitments.OPERATIONS
     | cases_proofs.OPERATIONS
     | cases_norm.OPERATIONS
+    | cases_contribution.OPERATIONS
     | cases_ledger.OPERATIONS
     | cases_privacy.OPERATIONS
 )

@@ -19,7 +19,7 @@ from zkpfl.crypto.generators import generators
 from zkpfl.crypto.keystream import stream
 from zkpfl.crypto.merkle import commitment_root, hash_blob, keccak256, merkle_root, share_root
 from zkpfl.crypto.points import G1Array
-from zkpfl.crypto.proofs import aggregation, norm
+from zkpfl.crypto.proofs import aggregation, contribution, norm
 from zkpfl.crypto.scalars import Scalars, decode_scalars, encode_scalars, to_int
 from zkpfl.crypto.transcript import Context, Transcript
 from zkpfl.ledger import rules
@@ -291,6 +291,38 @@ def verify_norm(given: Given) -> Given:
     return {"valid": valid}
 
 
+def contribution_statement(given: Given) -> contribution.Statement:
+    total, updates = given["total"], given["updates"]
+    public = [np.array(update, dtype=np.int16) for update in updates]
+    direction = contribution.Direction.of(np.array(total, dtype=np.int64), public, given["norm_bound"])
+    return contribution.Statement(
+        context=Context.from_bytes(unhex(given["context"])),
+        trainer=unhex(given["trainer"]),
+        checkpoint=unhex(given["checkpoint"]),
+        dimension=given["dimension"],
+        columns=given["columns"],
+        commitments=G1Array.decode(unhex(given["commitments"])),
+        direction=direction,
+        value=given["value"],
+    )
+
+
+def contribution_proof(given: Given) -> Given:
+    values = np.array(given["values"], dtype=np.int16)
+    witness = contribution.Witness(values, scalars(given["blindings"]))
+    gens, statement = generators(given["columns"]), contribution_statement(given)
+    proof = contribution.prove_with_masks(statement, witness, gens, unhex(given["key"]))
+    return {"proof": proof.hex(), "value": statement.direction.contribution(values)}
+
+
+def verify_contribution(given: Given) -> Given:
+    statement, proof = contribution_statement(given), unhex(given["proof"])
+    gens = generators(given["columns"])
+    valid = contribution.verify(statement, proof, gens)
+    assert contribution.verify_batch([statement], [proof], gens) == (() if valid else (0,))
+    return {"valid": valid}
+
+
 def bls_key(given: Given) -> Given:
     key = bls.BlsSecretKey(unhex(given["secret"]))
     return {"public": key.public.to_bytes().hex(), "ledger": key.public.to_ledger().hex()}
@@ -385,6 +417,8 @@ OPERATIONS: dict[str, Callable[[Given], Given]] = {
     "verify_aggregation": verify_aggregation,
     "norm_proof": norm_proof,
     "verify_norm": verify_norm,
+    "contribution_proof": contribution_proof,
+    "verify_contribution": verify_contribution,
     "bls_key": bls_key,
     "bls_public_key": bls_public_key,
     "bls_signature": bls_signature,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,6 +15,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from tests.unit.crypto.masked_proofs import (
+    IDENTITY,
+    OFF_CURVE,
+    OUTSIDE_SUBGROUP,
+    Programmed,
+    rank,
+    sent_by_masks,
+    simulated,
+)
 
 from zkpfl import _core
 from zkpfl.crypto.commitments import commit_lanes, commit_rows, packed_blindings
@@ -37,9 +46,9 @@ from zkpfl.crypto.proofs.norm import (
 from zkpfl.crypto.proofs.shape import TESTS, Shape
 from zkpfl.crypto.proofs.squares import four_squares_vartime
 from zkpfl.crypto.proofs.table import Integers
-from zkpfl.crypto.scalars import ORDER, encode_scalars, from_int, random_scalars, to_int
+from zkpfl.crypto.scalars import ORDER, from_int, random_scalars, to_int
 from zkpfl.crypto.sharing import check_rows, expand_seed, share_commitments, split
-from zkpfl.crypto.transcript import Context, ShortChallenge, Transcript
+from zkpfl.crypto.transcript import Context, Transcript
 from zkpfl.errors import (
     InvalidEncoding,
     InvalidParameter,
@@ -53,9 +62,6 @@ from zkpfl.params import Committee, Layout
 N = 256
 GENS = generators(N)
 CONTEXT = Context(31337, bytes(range(20)), 7, 3)
-OUTSIDE_SUBGROUP = b"\x80" + bytes(46) + b"\x04"
-OFF_CURVE = b"\x80" + bytes(46) + b"\x01"
-IDENTITY = b"\xc0" + bytes(47)
 COSTLY = settings(max_examples=12, deadline=None)
 
 
@@ -311,38 +317,8 @@ def test_errors_that_cancel_in_a_plain_sum_do_not_cancel_in_a_batch() -> None:
 # ---- zero knowledge ------------------------------------------------------------------------------
 
 
-class Programmed(Transcript):
-    """Answers with challenges that are chosen beforehand, as a simulator may."""
-
-    def __init__(self, seed: int) -> None:
-        super().__init__("programmed")
-        self._random = np.random.default_rng(seed)
-
-    def challenge_block(self, label: str) -> bytes:
-        return self._random.bytes(32)
-
-    def challenge_scalar(self, label: str) -> int:
-        return 1 + int.from_bytes(self._random.bytes(48), "big") % (ORDER - 1)
-
-    def challenge_short(self, label: str) -> ShortChallenge:
-        return ShortChallenge(*(int.from_bytes(self._random.bytes(8), "big") | 1 for _ in range(2)))
-
-
-def simulated(statement: Statement, seed: int) -> bytes:
-    """Everything but A at random, and A solved for: no witness goes in."""
-    shape = statement.shape
-    points = [
-        msm(GENS.H, scalar[None]).encode() for scalar in random_scalars((3 + 2 * folding.fold_count(N),))
-    ]
-    sums = os.urandom(8 * TESTS)
-    scalars = encode_scalars(random_scalars((sum(shape.polynomial_scalars) + 2,)))
-    responses = encode_scalars(random_scalars((folding.RESPONSES,)))
-    before = points[0] + sums + scalars + b"".join(points[1:])
-    without = MaskedProof.decode(before + IDENTITY + responses, shape)
-    equation = norm_verifier.equation(statement, without, Programmed(seed))
-    bases = G1Array.concatenate([GENS.G, GENS.U, GENS.H, equation.points])
-    missing = msm(bases, np.concatenate((equation.generators, equation.scalars)))
-    return before + missing.encode() + responses
+def programmed(statement: Statement, seed: int) -> Callable[[MaskedProof], Equation]:
+    return lambda proof: norm_verifier.equation(statement, proof, Programmed(seed))
 
 
 @pytest.mark.parametrize("attempt", range(3))
@@ -350,10 +326,10 @@ def test_simulated_transcripts_verify(attempt: int) -> None:
     """Zero knowledge: whoever chooses the challenges needs no witness, not even one that exists."""
     commitments = G1Array.concatenate([msm(GENS.H, scalar[None]) for scalar in random_scalars((3,))])
     statement = replace(HONEST.statement, commitments=commitments, bound_squared=attempt)
-    proof = simulated(statement, attempt)
+    proof = simulated(statement.shape, GENS, programmed(statement, attempt))
     decoded = MaskedProof.decode(proof, statement.shape)
-    assert hold([norm_verifier.equation(statement, decoded, Programmed(attempt))], GENS)
-    assert not hold([norm_verifier.equation(statement, decoded, Programmed(attempt + 1))], GENS)
+    assert hold([programmed(statement, attempt)(decoded)], GENS)
+    assert not hold([programmed(statement, attempt + 1)(decoded)], GENS)
     assert not verify(statement, proof, GENS)
 
 
@@ -362,49 +338,7 @@ def test_masks_reach_every_scalar_of_the_sumcheck() -> None:
     generator = np.random.default_rng(5)
     for variables in range(8, 21):
         rho = [int(value) for value in generator.integers(2, 1 << 60, variables)]
-        assert _rank(_sent_by_masks(rho)) == 2 * variables + 5
-
-
-def _sent_by_masks(rho: list[int]) -> list[list[int]]:
-    """For each of g_0, g_(i,e), a, a': what it adds to the coefficients that are sent, and to X' and Q'.
-
-    X' and Q' are linear in a, a'; so are the coefficients of s_n as far as rank matters: they have masks of
-    their own.
-    """
-    n = len(rho)
-    places = [(i, e) for i in range(1, n + 1) for e in range(1, 3 if i < n else 5)]
-    sent = [
-        (i, e) for i in range(1, n + 1) for e in ((0, 1, 2) if i == 1 else (0, 2) if i < n else (0, 2, 3, 4))
-    ]
-    rows = [[pow(2, n - i, ORDER) if e == 0 else 0 for i, e in sent] + [0, 0]]
-    for j, e in places:
-        row = []
-        for i, coefficient in sent:
-            if coefficient == 0:
-                later = pow(2, n - i - 1, ORDER) if j > i else 0
-                row.append(pow(2, n - i, ORDER) * pow(rho[j - 1], e, ORDER) if j < i else later)
-            else:
-                row.append(pow(2, n - i, ORDER) if (i, coefficient) == (j, e) else 0)
-        rows.append([*row, 0, 0])
-    bubble = rho[-1] * (1 - rho[-1]) % ORDER
-    return [*rows, [0] * len(sent) + [bubble, 0], [0] * len(sent) + [0, bubble]]
-
-
-def _rank(rows: list[list[int]]) -> int:
-    rows, rank = [row[:] for row in rows], 0
-    for column in range(len(rows[0])):
-        pivot = next((row for row in rows[rank:] if row[column] % ORDER), None)
-        if pivot is None:
-            continue
-        rows.remove(pivot)
-        rows.insert(rank, pivot)
-        inverse = pow(pivot[column], -1, ORDER)
-        for row in rows[rank + 1 :]:
-            factor = row[column] * inverse % ORDER
-            for i in range(column, len(row)):
-                row[i] = (row[i] - factor * pivot[i]) % ORDER
-        rank += 1
-    return rank
+        assert rank(sent_by_masks(rho, claims=2)) == 2 * variables + 5
 
 
 def test_proofs_share_nothing_but_the_statement() -> None:

@@ -55,8 +55,8 @@ def as_product(statement: Statement) -> norm.Statement:
         statement.checkpoint,
         statement.dimension,
         statement.columns,
-        statement.bound_squared,
         G1Array.decode(encode_points(statement.commitments)),
+        bound_squared=statement.bound_squared,
     )
 
 

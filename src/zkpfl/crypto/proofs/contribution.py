@@ -295,20 +295,24 @@ def _weights(direction: Direction, mu: int, eq: Scalars) -> Scalars:
 
 def _equation(statement: Statement, proof: bytes, gens: Generators) -> Equation:
     statement.check_generators(gens)
-    shape, direction = statement.shape, statement.direction
-    decoded, transcript = MaskedProof.decode(proof, shape), statement.start()
-    transcript.absorb(Label.MASK_ROW, decoded.mask_commitment)
+    return equation(statement, MaskedProof.decode(proof, statement.shape))
+
+
+def equation(statement: Statement, proof: MaskedProof) -> Equation:
+    """Replay the messages of a decoded proof, which holds if and only if the equation does."""
+    shape, direction, transcript = statement.shape, statement.direction, statement.start()
+    transcript.absorb(Label.MASK_ROW, proof.mask_commitment)
     mu = transcript.challenge_scalar(Label.UPDATE_POWERS)
-    rho, first, last = replay(transcript, decoded.polynomials, decoded.scalars)
-    transcript.absorb(Label.CLAIMS, decoded.claims)
+    rho, first, last = replay(transcript, proof.polynomials, proof.scalars)
+    transcript.absorb(Label.CLAIMS, proof.claims)
     theta = transcript.challenge_scalar(Label.CLAIM_POWERS)
-    x, p, partner = decoded.values
+    x, p, partner = proof.values
     l1 = statement.value * pow(direction.denominator, -1, ORDER) - first
     corners = pow(2, 2 - shape.variables, ORDER) * p * partner
     l2 = last - x * (_evaluated(statement, mu, rho) - x) - corners
-    t = row_opening.claimed_value(decoded.values, l1, l2, theta)
+    t = row_opening.claimed_value(proof.values, l1, l2, theta)
     phi = _functional(statement, rho, mu, theta)
-    return row_opening.equation(transcript, shape, statement.commitments, decoded, rho, phi, t)
+    return row_opening.equation(transcript, shape, statement.commitments, proof, rho, phi, t)
 
 
 def _evaluated(statement: Statement, mu: int, rho: Sequence[int]) -> int:
