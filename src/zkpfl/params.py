@@ -14,6 +14,9 @@ FAILURE_BITS = 40
 """An honest update leaves the value range with probability at most 2^-FAILURE_BITS."""
 
 
+PUBLIC_UPDATES = 2
+"""Mean updates of earlier rounds whose repetition contributes nothing (docs/spec.md §9.5)."""
+
 FIRST_NOISE = 246
 """Place, in a set of trainers, of the noise that zk-node 1 brings; that of node j is j − 1 further."""
 

@@ -28,7 +28,7 @@ from vyper.compiler.settings import OptimizationLevel, Settings
 import zkpfl.ledger
 from zkpfl.ledger.evm import chain_class
 
-NAMES = ("bank", "zkpfl", "rules", "judge", "bls_verifier", "mpc_token")
+NAMES = ("bank", "zkpfl", "rules", "judge", "contributions", "bls_verifier", "mpc_token")
 JUMP, JUMPI, JUMPDEST = 0x56, 0x57, 0x5B
 ENDS = {0x00, JUMP, JUMPI, 0xF3, 0xFD, 0xFE}
 PUSH1, PUSH32 = 0x60, 0x7F

@@ -104,7 +104,9 @@ class DirectLedger:
         token = compiled("mpc_token")
         self.token = self._deploy(admin, token.abi, token.bytecode, 10**30)
         parts = [compiled(name) for name in PARTS]
-        self.rules, self.verifier, self.judge = (self._deploy(admin, p.abi, p.bytecode) for p in parts)
+        self.rules, self.verifier, self.judge, self.contributions = (
+            self._deploy(admin, p.abi, p.bytecode) for p in parts
+        )
         own = compiled("bank")
         abi, code = bank or (own.abi, own.bytecode)
         nobody = Web3.to_checksum_address(bytes(20))
@@ -119,7 +121,9 @@ class DirectLedger:
             admin, abi, code, Web3.to_checksum_address(ledger), self.verifier.address, coins, *amounts
         )
         own = compiled("zkpfl")
-        parts = [part.address for part in (self.bank, self.rules, self.verifier, self.judge)]
+        parts = [
+            part.address for part in (self.bank, self.rules, self.verifier, self.judge, self.contributions)
+        ]
         self.ledger = self._deploy(admin, own.abi, own.bytecode, *parts, terms.draw_delay)
         self.address = Web3.to_bytes(hexstr=self.ledger.address)
         self.bank_address = Web3.to_bytes(hexstr=self.bank.address)

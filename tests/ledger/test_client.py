@@ -220,7 +220,7 @@ def test_a_failed_deployment_says_why(world: World) -> None:
         deploy_contract(bank.abi, bank.bytecode, ledger, verifier, coins, *numbers)
 
     with refused("bank_of_another_ledger"):
-        deploy_contract(ledger.abi, ledger.bytecode, somebody, somebody, somebody, somebody, 0)
+        deploy_contract(ledger.abi, ledger.bytecode, *[somebody] * 5, 0)
     good = (0, 0, 1, 1, 1, 0)
     with refused("no_ledger"):
         make_bank([mpc], *good, ledger=nobody)
@@ -247,7 +247,13 @@ def test_a_failed_deployment_says_why(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("missing", "reason"),
-    [(1, "no_rules"), (2, "no_verifier"), (3, "no_judge"), (4, "draw_delay_out_of_range")],
+    [
+        (1, "no_rules"),
+        (2, "no_verifier"),
+        (3, "no_judge"),
+        (4, "no_contributions"),
+        (5, "draw_delay_out_of_range"),
+    ],
 )
 def test_a_ledger_needs_all_of_its_parts(world: World, missing: int, reason: str) -> None:
     ledger, bank = compiled("zkpfl"), compiled("bank")
@@ -256,8 +262,8 @@ def test_a_ledger_needs_all_of_its_parts(world: World, missing: int, reason: str
     connection = world.party().connection
     address = Web3.to_checksum_address(connection.next_contract(after=1))
     made = connection.deploy(bank.abi, bank.bytecode, address, somebody, [mpc], 0, 0, 1, 1, 1, 0)
-    parts: list[Any] = [Web3.to_checksum_address(made), somebody, somebody, somebody, 0]
-    parts[missing] = 256 if missing == 4 else nobody
+    parts: list[Any] = [Web3.to_checksum_address(made), *[somebody] * 4, 0]
+    parts[missing] = 256 if missing == 5 else nobody
     with refused(reason):
         connection.deploy(ledger.abi, ledger.bytecode, *parts)
 

@@ -16,7 +16,9 @@ from zkpfl.ledger.events import (
     AcceptedSetFixed,
     AggregatePosted,
     Attested,
+    Contributed,
     Event,
+    FactorsAttested,
     JobCreated,
     JobEnded,
     Joined,
@@ -181,8 +183,14 @@ def played(world: World) -> list[Event]:
     world.check(job)
     world.aggregate(job)
     world.attest(job)
-    world.score(job, {0: 950_000, 1: 950_000}, checkpoint=ROOT)
-    world.score(job, {2: 999_999})
+    for index, accuracy in enumerate((950_000, 950_000, 999_999)):
+        checkpoint = CHECKPOINT if index == 2 else ROOT
+        world.trainers[index].contribute(job, world.state(job).current_round, MANIFEST)
+        world.commit(job, index, accuracy, checkpoint)
+        world.pending.setdefault(job, []).append((index, checkpoint, accuracy))
+    for index, factors in enumerate(({0: 90, 1: 110, 2: 80}, {0: 90, 1: 110, 2: 80}, {0: 80, 1: 80, 2: 125})):
+        world.trainers[index].attest_factors(job, world.state(job).current_round, factors)
+    world.reveal(job)
     assert world.state(job).status is JobStatus.DONE
     world.end(job)
     world.trainers[0].claim(job)
@@ -240,6 +248,7 @@ TAMPERED: list[tuple[type[Event], Change, str]] = [
     (Submitted, lambda e: replace(e, time=e.time + 9), "reward of"),  # type: ignore[attr-defined,call-arg]
     (Reported, lambda e: replace(e, accepted=0b11), "accepted set"),  # type: ignore[call-arg]
     (Attested, lambda e: replace(e, valid=0b10), "reward of"),  # type: ignore[call-arg]
+    (FactorsAttested, lambda e: replace(e, factors=(80, *e.factors[1:])), "reward of"),  # type: ignore[attr-defined,call-arg]
 ]
 
 
@@ -250,7 +259,7 @@ def test_a_changed_event_is_found(played: list[Event], kind: type[Event], change
     assert any(place in line for line in discrepancies(changed))
 
 
-@pytest.mark.parametrize("kind", [Rewarded, Slashed, AcceptedSetFixed])
+@pytest.mark.parametrize("kind", [Rewarded, Slashed, AcceptedSetFixed, FactorsAttested])
 def test_a_missing_event_is_found(played: list[Event], kind: type[Event]) -> None:
     index = next(i for i, event in enumerate(played) if isinstance(event, kind))
     assert discrepancies([*played[:index], *played[index + 1 :]])
@@ -268,6 +277,7 @@ def test_every_kind_of_event_occurs(played: list[Event]) -> None:
         RoundStarted,
         AggregatePosted,
         RoundFailed,
+        Contributed,
         Scored,
         *(kind for kind, _, _ in TAMPERED),
     }

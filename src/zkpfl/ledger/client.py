@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import astuple
 
 from web3 import Web3
@@ -24,6 +24,7 @@ from zkpfl.ledger.arguments import (
 from zkpfl.ledger.connection import Connection
 from zkpfl.ledger.contracts import compiled
 from zkpfl.ledger.events import address_bytes
+from zkpfl.ledger.factors import packed_factors
 from zkpfl.ledger.reader import LedgerReader
 from zkpfl.ledger.records import (
     MAX_COINS,
@@ -68,7 +69,7 @@ __all__ = [
 BLS_KEY_BYTES = 256
 BLS_SIGNATURE_BYTES = 128
 MAX_ENDPOINT_BYTES = 128
-PARTS = ("rules", "bls_verifier", "judge")
+PARTS = ("rules", "bls_verifier", "judge", "contributions")
 """Contracts that know no ledger, in the order of the ledger's constructor, after the bank."""
 TOKEN_SUPPLY = 10**9 * MPC
 """Base units of a new token, minted to the deployer."""
@@ -256,6 +257,16 @@ class LedgerClient(LedgerReader):
             raise InvalidParameter(f"must be 0 to {MILLION}, got {accuracy_ppm}", field="accuracy_ppm")
         place = checked_job(job), checked_round(round)
         self._write(self._functions.reveal(*place, checkpoint, accuracy_ppm, salt))
+
+    def contribute(self, job: int, round: int, digest: bytes) -> None:
+        """Tell, before one scores, where one's contribution lies: digest of its manifest, bytes[32]."""
+        place = self._hex_contract, checked_job(job), checked_round(round)
+        self._write(self._contributions_functions.contribute(*place, checked_bytes(digest, 32, "digest")))
+
+    def attest_factors(self, job: int, round: int, percents: Mapping[int, int]) -> None:
+        """Say, before one reveals, what factor each trainer of I has earned: 80 to 125 percent by number."""
+        place = self._hex_contract, checked_job(job), checked_round(round)
+        self._write(self._contributions_functions.attest_factors(*place, packed_factors(percents)))
 
     # Below: how
 

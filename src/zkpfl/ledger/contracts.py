@@ -37,7 +37,7 @@ class CompiledContract:
 
 @cache
 def compiled(name: str) -> CompiledContract:
-    """Return a contract of the package: zkpfl, bank, mpc_token, rules, bls_verifier or judge.
+    """Return a contract of the package: zkpfl, bank, mpc_token, rules, bls_verifier, judge or contributions.
 
     Raises
     ------

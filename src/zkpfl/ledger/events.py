@@ -218,6 +218,27 @@ class Scored(Event):
 
 
 @dataclass(frozen=True)
+class Contributed(Event):
+    """A trainer told where its contribution and the proof of it lie."""
+
+    job: int
+    round: int
+    trainer: bytes
+    digest: bytes
+
+
+@dataclass(frozen=True)
+class FactorsAttested(Event):
+    """A trainer, with ``stake``, said what factors trainers have earned (`factors.unpacked_factors`)."""
+
+    job: int
+    round: int
+    trainer: bytes
+    factors: tuple[int, ...]
+    stake: int
+
+
+@dataclass(frozen=True)
 class Rewarded(Event):
     """A reward was credited."""
 
@@ -315,6 +336,8 @@ JOB_EVENTS: tuple[type[Event], ...] = (
     Attested,
     SliceOpened,
     ScoreCommitted,
+    Contributed,
+    FactorsAttested,
     Scored,
     Rewarded,
     Slashed,
@@ -325,7 +348,9 @@ JOB_EVENTS: tuple[type[Event], ...] = (
     Claimed,
 )
 BANK_EVENTS = frozenset({*ACCOUNT_EVENTS, Claimed})
-"""What the bank logs; the ledger logs the others."""
+"""What the bank logs."""
+CONTRIBUTION_EVENTS: frozenset[type[Event]] = frozenset({Contributed, FactorsAttested})
+"""What the contract of contributions logs, for any ledger; the ledger logs the others."""
 
 
 def address_bytes(address: str) -> bytes:
@@ -360,6 +385,8 @@ def _convert(name: str, value: Any) -> Any:
         return address_bytes(value)
     if name in _ENUM_FIELDS:
         return _ENUM_FIELDS[name](value)
+    if name == "factors":
+        return tuple(value)
     if name == "committee":
         return tuple(address_bytes(address) for address in value)
     if name == "terms":

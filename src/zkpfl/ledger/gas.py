@@ -171,8 +171,10 @@ class Stage:
         self.nodes[0].attest(job, number, DIGEST, committee, committee, signature)
         accuracy = ACCURACY_PPM + 1000 * number
         for trainer in self.trainers:
+            trainer.contribute(job, number, DIGEST)
             trainer.score(job, number, score_commitment(context, trainer.account, DIGEST, accuracy, DIGEST))
         for trainer in self.trainers:
+            trainer.attest_factors(job, number, dict.fromkeys(range(len(self.trainers)), 100))
             trainer.reveal(job, number, DIGEST, accuracy, DIGEST)
         return sum(gas for _, gas, _ in self.meter.entries[before:])
 

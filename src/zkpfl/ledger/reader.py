@@ -8,7 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, TypeVar, cast
 
-from web3.contract.contract import ContractFunction
+from web3 import Web3
+from web3.contract.contract import Contract, ContractFunction, ContractFunctions
 from web3.types import BlockIdentifier
 
 from zkpfl.crypto.merkle import keccak256
@@ -19,9 +20,12 @@ from zkpfl.ledger.contracts import compiled
 from zkpfl.ledger.events import (
     ACCOUNT_EVENTS,
     BANK_EVENTS,
+    CONTRIBUTION_EVENTS,
     JOB_EVENTS,
     AggregatePosted,
+    Contributed,
     Event,
+    FactorsAttested,
     JobEnded,
     NodeRegistered,
     ScoreCommitted,
@@ -31,6 +35,7 @@ from zkpfl.ledger.events import (
     event_from,
     terms_from,
 )
+from zkpfl.ledger.factors import unpacked_factors
 from zkpfl.ledger.records import (
     MPC_COIN,
     AccountRole,
@@ -152,9 +157,26 @@ class LedgerReader:
     def parts(self) -> dict[str, bytes]:
         """Addresses (bytes[20]) of the contracts that this ledger relies on, by the names of `compiled`."""
         own = self._functions
-        views = {"rules": own.RULES, "bls_verifier": own.VERIFIER, "judge": own.JUDGE}
+        views = {
+            "rules": own.RULES,
+            "bls_verifier": own.VERIFIER,
+            "judge": own.JUDGE,
+            "contributions": own.CONTRIBUTIONS,
+        }
         found = {name: address_bytes(self._read(view())) for name, view in views.items()}
         return {"bank": self.bank, "mpc_token": self.token.address, **found}
+
+    @cached_property
+    def _contributions_contract(self) -> Contract:
+        return self.connection.contract(compiled("contributions").abi, self.parts["contributions"])
+
+    @property
+    def _contributions_functions(self) -> ContractFunctions:
+        return self._contributions_contract.functions
+
+    @property
+    def _hex_contract(self) -> str:
+        return Web3.to_checksum_address(self.contract)
 
     @property
     def judge(self) -> bytes:
@@ -233,8 +255,9 @@ class LedgerReader:
 
     def has_trainer(self, job: int, account: bytes, *, finalized: bool = False) -> bool:
         """Whether an account (bytes[20]) may submit in a job: joined, or brings noise, and not convicted."""
-        function = self._functions.has_trainer(checked_job(job), checked_address(account, "account"))
-        return bool(self._read(function, finalized))
+        function = self._functions.trainer(checked_job(job), checked_address(account, "account"))
+        number, _ = self._read(function, finalized)
+        return bool(number)
 
     def owed(self, job: int, account: bytes, coin: int = MPC_COIN, *, finalized: bool = False) -> int:
         """Return what a job owes an account (bytes[20]) in a coin, base units."""
@@ -303,6 +326,27 @@ class LedgerReader:
         events = self._events_of_round(Scored, job, round, finalized=False)
         return {event.trainer: (event.checkpoint, event.accuracy) for event in events}
 
+    def contributions(self, job: int, round: int, *, finalized: bool = False) -> dict[int, bytes]:
+        """Return the digests of the contribution manifests of a round, by number of the trainer from 0."""
+        trainers = self.job(job, finalized=finalized).trainers
+        events = self._events_of_round(Contributed, job, round, finalized)
+        return {trainers.index(event.trainer): event.digest for event in events if event.trainer in trainers}
+
+    def attested_factors(self, job: int, round: int) -> dict[bytes, dict[int, int]]:
+        """Return who has attested factors of a round, by account, and which, by number of the trainer."""
+        events = self._events_of_round(FactorsAttested, job, round, finalized=False)
+        return {event.trainer: unpacked_factors(event.factors) for event in events}
+
+    def stakes(self, job: int, *, finalized: bool = False) -> list[int]:
+        """Return what the stakes of a job's trainers were worth when they joined, in their order."""
+        return [int(stake) for stake in self._read(self._functions.stakes(checked_job(job)), finalized)]
+
+    def factors(self, job: int, round: int, *, finalized: bool = False) -> dict[int, int]:
+        """Return the decided factors of a round in percent, by number of the trainer; empty if none are."""
+        place = self._hex_contract, checked_job(job), checked_round(round)
+        words: list[int] = self._read(self._contributions_functions.factors(*place), finalized)
+        return unpacked_factors(words)
+
     def committee_keys(self, job: int) -> bytes:
         """Return the BLS keys of a job's committee, in order, 256 bytes each."""
         nodes = [(address, self.node(address)) for address in self.job(job).committee]
@@ -340,6 +384,8 @@ class LedgerReader:
         self, kind: type[_Event], last: int, filters: Mapping[str, Any], first: int | None = None
     ) -> list[_Event]:
         contract = self._bank_contract if kind in BANK_EVENTS else self._web3_contract
+        if kind in CONTRIBUTION_EVENTS:
+            contract, filters = self._contributions_contract, {**filters, "ledger": self._hex_contract}
         logs = self.connection.logs(
             contract.events[kind.__name__], self.first_block if first is None else first, last, filters
         )

@@ -7,7 +7,7 @@ the rest is computed. `zkpfl.ledger.reconciliation` compares that with what the 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from zkpfl.errors import InvalidParameter
@@ -18,6 +18,7 @@ from zkpfl.ledger.events import (
     CommitteeDrawn,
     Convicted,
     Event,
+    FactorsAttested,
     JobCreated,
     JobEnded,
     Joined,
@@ -30,6 +31,7 @@ from zkpfl.ledger.events import (
     SliceOpened,
     Submitted,
 )
+from zkpfl.ledger.factors import accuracy_factor, decided_factors
 from zkpfl.ledger.records import AccountRole, JobStatus, Offence, RoundKind
 from zkpfl.ledger.rules import (
     ONE,
@@ -257,6 +259,7 @@ class _RoundRecord:
     posted: list[AggregatePosted] = field(default_factory=list)
     attested: list[Attested] = field(default_factory=list)
     slices: list[SliceOpened] = field(default_factory=list)
+    factors: list[FactorsAttested] = field(default_factory=list)
     scored: list[Scored] = field(default_factory=list)
     slashed: list[Slashed] = field(default_factory=list)
     closed: list[RoundClosed] = field(default_factory=list)
@@ -270,6 +273,7 @@ _SLOTS: dict[type[Event], str] = {
     AggregatePosted: "posted",
     Attested: "attested",
     SliceOpened: "slices",
+    FactorsAttested: "factors",
     Scored: "scored",
     Slashed: "slashed",
     RoundClosed: "closed",
@@ -411,8 +415,12 @@ class _Job:
             event.trainer: time_factor(event.time, started.opened, started.collect_deadline)
             for event in record.submitted
         }
-        paid = [trainer for index, trainer in enumerate(self.trainers) if accepted >> index & 1]
-        weights = {trainer: weight(self.stakes[trainer], times[trainer], ONE) for trainer in paid}
+        paid = {trainer: index for index, trainer in enumerate(self.trainers) if accepted >> index & 1}
+        decided = self._factors(record, paid)
+        factors = {trainer: accuracy_factor(decided.get(index, 0)) for trainer, index in paid.items()}
+        weights = {
+            trainer: weight(self.stakes[trainer], times[trainer], factors[trainer]) for trainer in paid
+        }
         for trainer in paid:
             yield Reward(
                 round=started.round,
@@ -424,7 +432,13 @@ class _Job:
                 total_weight=sum(weights.values()),
                 stake=self.stakes[trainer],
                 time_factor=times[trainer],
+                accuracy_factor=factors[trainer],
             )
+
+    def _factors(self, record: _RoundRecord, paid: Iterable[bytes]) -> dict[int, int]:
+        """What the trainers of I decided, in percent by number."""
+        attested = ((event.factors, self.stakes[event.trainer]) for event in record.factors)
+        return decided_factors(attested, sum(self.stakes[trainer] for trainer in paid))
 
 
 def _place(event: Event) -> tuple[int, int]:

@@ -45,6 +45,9 @@ interface BlsVerifier:
         digest: bytes32, signature: Bytes[128], keys: Bytes[2560], signers: uint256
     ) -> bool: view
 
+interface Contributions:
+    def factors(ledger: address, job: uint256, round: uint256) -> uint256[8]: view
+
 
 # Roles of those who are paid
 NODE: constant(uint256) = 1
@@ -356,6 +359,7 @@ BANK: public(immutable(Bank))
 RULES: public(immutable(Rules))
 VERIFIER: public(immutable(BlsVerifier))
 JUDGE: public(immutable(address))
+CONTRIBUTIONS: public(immutable(Contributions))
 DRAW_DELAY: public(immutable(uint256))  # blocks from the creation of a job to the one whose hash draws
 
 job_count: public(uint256)
@@ -383,16 +387,25 @@ _rivals: HashMap[uint256, HashMap[uint256, bytes32]]  # of the others, the one w
 
 
 @deploy
-def __init__(bank: Bank, rules: Rules, verifier: BlsVerifier, judge: address, draw_delay: uint256):
+def __init__(
+    bank: Bank,
+    rules: Rules,
+    verifier: BlsVerifier,
+    judge: address,
+    contributions: Contributions,
+    draw_delay: uint256,
+):
     assert staticcall bank.LEDGER() == self, "bank_of_another_ledger"
     assert rules.address != empty(address), "no_rules"
     assert verifier.address != empty(address), "no_verifier"
     assert judge != empty(address), "no_judge"
+    assert contributions.address != empty(address), "no_contributions"
     assert draw_delay < READABLE_BLOCKS, "draw_delay_out_of_range"
     BANK = bank
     RULES = rules
     VERIFIER = verifier
     JUDGE = judge
+    CONTRIBUTIONS = contributions
     DRAW_DELAY = draw_delay
 
 
@@ -732,7 +745,7 @@ def reports(job: uint256, round: uint256) -> DynArray[uint256, MAX_NODES]:
     return self._all_reports(job, round)
 
 
-# What the judge reads
+# What the judge and the contributions read
 
 
 @external
@@ -762,8 +775,21 @@ def commitment_root(job: uint256, round: uint256, trainer: uint256) -> uint256:
 
 @external
 @view
-def has_trainer(job: uint256, account: address) -> bool:
-    return self._trainer_number[job][account] != 0
+def trainer(job: uint256, account: address) -> (uint256, uint256):
+    """
+    @notice Number of an account in sets of trainers, from 1; 0 if it has not joined or was convicted. And its stake.
+    """
+    number: uint256 = self._trainer_number[job][account]
+    return number, 0 if number == 0 else self._stake(job, number - 1)
+
+
+@external
+@view
+def stakes(job: uint256) -> DynArray[uint256, MAX_TRAINERS]:
+    found: DynArray[uint256, MAX_TRAINERS] = []
+    for i: uint256 in range(self._head(job).trainers, bound=MAX_TRAINERS):
+        found.append(self._stake(job, i))
+    return found
 
 
 @external
@@ -1220,10 +1246,11 @@ def _reward_trainers(job: uint256, head: Head, pot: uint256):
     round: uint256 = head.current_round
     accepted: uint256 = self._accepted[job][round]
     convicted: uint256 = self._convicted_trainers[job]
+    factors: uint256[8] = staticcall CONTRIBUTIONS.factors(self, job, round)
     total: uint256 = 0
     for i: uint256 in range(head.trainers, bound=MAX_TRAINERS):
         if accepted & (1 << i) != 0:
-            total += self._weight(job, round, i)
+            total += self._weight(job, round, i, factors)
     accounts: DynArray[address, BATCH] = []
     amounts: DynArray[uint256, BATCH] = []
     for i: uint256 in range(head.trainers, bound=MAX_TRAINERS):
@@ -1232,9 +1259,9 @@ def _reward_trainers(job: uint256, head: Head, pot: uint256):
         trainer: address = self._trainer(job, i)
         amount: uint256 = 0
         if convicted & (1 << i) == 0:
-            amount = pot * self._weight(job, round, i) // total
+            amount = pot * self._weight(job, round, i, factors) // total
         time_factor: uint256 = self._time_factor(job, round, i)
-        self._tell(job, round, trainer, TRAINER, amount, time_factor, self._accuracy_factor(job, round, i))
+        self._tell(job, round, trainer, TRAINER, amount, time_factor, self._accuracy_factor(factors, i))
         if len(accounts) == BATCH:
             extcall BANK.credit(job, accounts, amounts)
             accounts = []
@@ -1276,10 +1303,10 @@ def _pots(job: uint256, head: Head, stage: Stage) -> (uint256, uint256):
 
 @internal
 @view
-def _weight(job: uint256, round: uint256, index: uint256) -> uint256:
+def _weight(job: uint256, round: uint256, index: uint256, factors: uint256[8]) -> uint256:
     # by stake, so that one who splits up, and its stake with it, gets no more
-    factors: uint256 = self._time_factor(job, round, index) * self._accuracy_factor(job, round, index)
-    return self._stake(job, index) * factors // ONE
+    both: uint256 = self._time_factor(job, round, index) * self._accuracy_factor(factors, index)
+    return self._stake(job, index) * both // ONE
 
 
 @internal
@@ -1311,9 +1338,10 @@ def _tell(
 
 
 @internal
-@view
-def _accuracy_factor(job: uint256, round: uint256, index: uint256) -> uint256:
-    return ONE
+@pure
+def _accuracy_factor(factors: uint256[8], index: uint256) -> uint256:
+    percent: uint256 = (factors[index // 32] >> (index % 32 * 8)) & 255
+    return ONE if percent == 0 else percent * ONE // 100
 
 
 # Who and when

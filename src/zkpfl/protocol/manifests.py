@@ -16,6 +16,7 @@ from zkpfl.privacy.levels import Privacy, privacy_from_dict
 
 MAX_MANIFEST_BYTES = 256 * 1024
 _HEX = re.compile(r"(?:[0-9a-f]{2})*")
+_DECIMAL = re.compile(r"0|-?[1-9][0-9]{0,77}")
 _CONTENT_ID = re.compile(r"b(?:afkrei|afybei)[a-h][a-z2-7]{50}[aeimquy4]")
 """CIDv1, raw or dag-pb, SHA-256, in the one base32 spelling: what storage parses, so that the reader of a
 manifest may ask storage for whatever it names."""
@@ -279,6 +280,40 @@ class AggregateManifest:
         )
 
 
+@dataclass(frozen=True)
+class ContributionManifest:
+    """What a trainer contributed to a round, and the proof.
+
+    Parameters
+    ----------
+    trainer
+        Account, 20 bytes.
+    value
+        See `contribution.Statement`; any sign.
+    proof
+        The contribution proof.
+    """
+
+    trainer: bytes
+    value: int
+    proof: bytes
+
+    def to_bytes(self) -> bytes:
+        """Encode as canonical JSON."""
+        fields_ = {"trainer": self.trainer.hex(), "value": str(self.value), "proof": self.proof.hex()}
+        return strict_json.dump({"version": 1, **fields_})
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> Self:
+        """Decode; raises `InvalidEncoding` naming the field."""
+        value = _read(data, {"trainer", "value", "proof"}, field="contribution manifest")
+        return cls(
+            trainer=_hex(value["trainer"], 20, "trainer"),
+            value=_decimal(value["value"], "value"),
+            proof=_hex(value["proof"], None, "proof"),
+        )
+
+
 def _read(data: bytes, keys: set[str], *, field: str) -> dict[str, Any]:
     value = strict_json.parse(data, field=field, max_size_bytes=MAX_MANIFEST_BYTES)
     strict_json.require_keys(value, keys | {"version"}, field=field)
@@ -339,6 +374,12 @@ def _integer(value: object, field: str) -> int:
     if type(value) is not int or value < 0:
         raise InvalidEncoding("must be a non-negative integer", field=field)
     return value
+
+
+def _decimal(value: object, field: str) -> int:
+    if not isinstance(value, str) or not _DECIMAL.fullmatch(value):
+        raise InvalidEncoding("must be an integer of at most 78 digits in decimal", field=field)
+    return int(value)
 
 
 def _hex(value: object, size_bytes: int | None, field: str) -> bytes:

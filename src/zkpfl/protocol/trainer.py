@@ -38,7 +38,7 @@ class SealedShare:
 
 @dataclass(frozen=True)
 class PreparedSubmission:
-    """Everything a trainer sends in a round; public or sealed.
+    """Everything a trainer sends in a round, public or sealed, and what it keeps.
 
     Parameters
     ----------
@@ -48,11 +48,17 @@ class PreparedSubmission:
         Their Merkle root, 32 bytes.
     shares
         One for each zk-node, ascending.
+    points
+        The points.
+    witness
+        What the lane commitments among them hold. Secret: for further proofs (§7.2), sent to nobody.
     """
 
     commitments: bytes
     commitment_root: bytes
     shares: tuple[SealedShare, ...]
+    points: G1Array
+    witness: norm.Witness = field(repr=False)
 
     def manifest(self, commitments_id: str, blob_ids: list[str]) -> SubmissionManifest:
         """Manifest naming the stored commitments and sealed shares by content id."""
@@ -100,20 +106,21 @@ class SharedValues:
         All commitments of the submission.
     root
         Their Merkle root, 32 bytes.
-    blindings
-        Of the lane commitments. Secret.
+    witness
+        The values, and the blindings of the lane commitments. Secret.
     shares
         One for each zk-node, ascending.
     """
 
     points: G1Array
     root: bytes
-    blindings: Scalars = field(repr=False)
+    witness: norm.Witness = field(repr=False)
     shares: tuple[SealedShare, ...]
 
     def submission(self, norm_proof: bytes) -> PreparedSubmission:
         """The submission with this proof."""
-        return PreparedSubmission(self.points.encode() + norm_proof, self.root, self.shares)
+        commitments = self.points.encode() + norm_proof
+        return PreparedSubmission(commitments, self.root, self.shares, self.points, self.witness)
 
 
 def prepare_submission(
@@ -153,7 +160,7 @@ def prepare_submission(
         raise NotAuthorized("has no part in this round", party=party, field="trainer", hint="join the job")
     shared = share_values(plan, account, values, seeded)
     statement = norm_statement(plan, submitter, shared.points)
-    return shared.submission(norm.prove(statement, norm.Witness(values, shared.blindings), plan.generators))
+    return shared.submission(norm.prove(statement, shared.witness, plan.generators))
 
 
 def share_values(
@@ -176,7 +183,7 @@ def share_values(
         rows = seeded_rows[node - 1] if is_seeded else matrices[node]
         plaintext = encode_seed(seeds[node - 1]) if is_seeded else encode_matrix(rows)
         shares.append(_seal_share(plan, account, node, root, rows, plaintext))
-    return SharedValues(points, root, blindings, tuple(shares))
+    return SharedValues(points, root, norm.Witness(values, blindings), tuple(shares))
 
 
 def _seal_share(

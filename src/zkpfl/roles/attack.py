@@ -34,7 +34,7 @@ class BoostingTrainer(TrainerRole):
         shared = share_values(plan, account, boosted, seeded)
         submitter = plan.submitter(account.address)
         assert submitter is not None  # noqa: S101  (it has joined)
-        witness = norm.Witness(boosted, shared.blindings)
+        witness = shared.witness
         honest = norm_statement(plan, submitter, shared.points)
         claimed = replace(honest, bound_squared=max(honest.bound_squared, witness.squared_norm()))
         return shared.submission(norm.prove(claimed, witness, plan.generators))

@@ -9,11 +9,13 @@ from dataclasses import replace
 from zkpfl.crypto.sealing import EncryptionKey, member_key
 from zkpfl.errors import BadSum, ZkpflError
 from zkpfl.ledger.events import Event, Scored, SliceOpened
+from zkpfl.ledger.factors import percents
 from zkpfl.ledger.records import Job, Phase, Round, RoundKind
 from zkpfl.protocol.aggregate import PublicAggregate
 from zkpfl.protocol.member import MemberRound
 from zkpfl.protocol.plan import members_of
 from zkpfl.roles.audit_report import Findings, Progress
+from zkpfl.roles.contribution import checked_contributions
 from zkpfl.roles.job_reader import JobReader
 from zkpfl.roles.member import Member
 from zkpfl.storage.store import Store
@@ -105,6 +107,8 @@ class ModelAudit:
             return True
         name = "checkpoint" if round_.kind is RoundKind.TRAINING else "statistics"
         try:
+            if round_.kind is RoundKind.TRAINING and self._reader.contributions(round_.number):
+                self._check_contributions(member, round_)
             member.catch_up(self._job_in(round_))
             if round_.kind is RoundKind.TRAINING:
                 self._check_scores(member, round_)
@@ -113,6 +117,24 @@ class ModelAudit:
             return False
         self._findings.passed(name, self._place(round_))
         return True
+
+    def _check_contributions(self, member: Member, round_: Round) -> None:
+        """What was decided is what the proofs earn; a proof that does not hold is without effect."""
+        job, place = self._job_in(round_), self._place(round_)
+        direction = member.direction(job, round_)
+        if direction is None:
+            return
+
+        def remark(error: ZkpflError) -> None:
+            self._findings.passed("contribution", f"{place}, {error.party}", f"counts for nothing: {error}")
+
+        values = checked_contributions(self._reader, job, round_, direction, remark)
+        decided = self._reader.factors(round_.number)
+        earned = percents(values, self._reader.stakes(round_.accepted_trainers))
+        detail = f"decided are {decided}, the proofs earn {earned}"
+        self._findings.require("factors", place, decided in ({}, earned), detail)
+        for trainer in values:
+            self._findings.passed("contribution", f"{place}, trainer {trainer}")
 
     def _check_scores(self, member: Member, round_: Round) -> None:
         candidate = member.candidate(self._job_in(round_), round_.number, round_)

@@ -32,6 +32,7 @@ from zkpfl.protocol.aggregate import PublicAggregate, decode_commitments
 from zkpfl.protocol.manifests import (
     MAX_MANIFEST_BYTES,
     AggregateManifest,
+    ContributionManifest,
     JobManifest,
     ShareEntry,
     SubmissionManifest,
@@ -240,13 +241,38 @@ class JobReader:
         submissions = self.submissions(plan.context.round)
         roots = {trainer: submissions[trainer].commitment_root for trainer in members_of(accepted)}
         # One submission's points at a time in memory, beside their sum.
-        points = (self._points(plan, trainer, submissions[trainer]) for trainer in roots)
+        points = (self.points(plan, trainer, submissions[trainer]) for trainer in roots)
         return PublicAggregate(plan, accepted, roots, reduce(add, points))
 
-    def _points(self, plan: RoundPlan, trainer: int, submission: Submission) -> G1Array:
-        manifest = self.submission(plan, trainer, submission.manifest)
-        data = self.commitments(plan, trainer, manifest)
+    def points(
+        self, plan: RoundPlan, trainer: int, submission: Submission, timeout_s: float | None = None
+    ) -> G1Array:
+        """All points of a submission, under its root; `NotDelivered` if storage lacks them."""
+        manifest = self.submission(plan, trainer, submission.manifest, timeout_s)
+        data = self.commitments(plan, trainer, manifest, timeout_s)
         return decode_commitments(plan, data, submission.commitment_root, party=plan.party(trainer))
+
+    def contributions(self, number: int) -> dict[int, bytes]:
+        """Digests of the contribution manifests of a round, by trainer."""
+        return self._ledger.contributions(self.job_id, number)
+
+    def factors(self, number: int) -> dict[int, int]:
+        """The decided factors of a round in percent, by trainer; empty if none are."""
+        return self._ledger.factors(self.job_id, number)
+
+    def stakes(self, trainers: int) -> dict[int, int]:
+        """What the stakes of a set of trainers were worth when they joined, by trainer."""
+        stakes = self._ledger.stakes(self.job_id)
+        return {trainer: stakes[trainer] for trainer in members_of(trainers)}
+
+    def contribution_manifest(
+        self, plan: RoundPlan, trainer: int, digest: bytes, timeout_s: float | None = None
+    ) -> ContributionManifest:
+        """What a trainer says that it contributed; `NotDelivered` if storage lacks it or it is malformed."""
+        try:
+            return ContributionManifest.from_bytes(self.content_by_digest(digest, timeout_s))
+        except ZkpflError as error:
+            raise NotDelivered(str(error), party=plan.party(trainer), field="contribution") from error
 
     def aggregate_manifest(self, plan: RoundPlan, node: int) -> AggregateManifest:
         """What a zk-node posted; `NotDelivered` if storage lacks it or it differs from the ledger."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zkpfl.crypto.encoding import decode_integers, decode_mean
 from zkpfl.crypto.merkle import keccak256
+from zkpfl.crypto.proofs.contribution import Direction
 from zkpfl.crypto.sealing import member_key, open_sealed
 from zkpfl.errors import (
     BadSum,
@@ -27,6 +30,8 @@ from zkpfl.learning.slices import MAX_SLICE_BYTES, open_slice
 from zkpfl.learning.statistics import Standardizer
 from zkpfl.learning.weights import Vector, checkpoint_bytes, checkpoint_hash, flatten, server_step
 from zkpfl.ledger.records import Job, Phase, Round, RoundKind
+from zkpfl.params import PUBLIC_UPDATES
+from zkpfl.protocol.contributions import round_direction
 from zkpfl.roles.job_reader import FaultHandler, JobReader
 from zkpfl.roles.key_custody import bundle_hash
 from zkpfl.roles.layouts import fixed_point, statistics_layout, training_layout
@@ -34,6 +39,22 @@ from zkpfl.storage.cid import ContentId
 from zkpfl.storage.store import Contents
 
 BUNDLE_CONTEXT = b"bundle"
+
+
+@dataclass(frozen=True)
+class DecodedSum:
+    """What a training round's aggregate says, for members' eyes.
+
+    Parameters
+    ----------
+    total
+        Exact sum of the accepted updates, int64 [d].
+    mean
+        Mean update, float32 [d].
+    """
+
+    total: NDArray[np.int64]
+    mean: Vector
 
 
 @dataclass(frozen=True)
@@ -50,12 +71,15 @@ class Candidate:
         Its SHA-256, 32 bytes.
     score
         On the slice of the owner's test set that was opened last; None before the first.
+    sum
+        The sum that it was made of; None if that does not decode.
     """
 
     weights: Vector
     checkpoint: bytes
     checkpoint_hash: bytes
     score: Score | None
+    sum: DecodedSum | None
 
     @property
     def accuracy_ppm(self) -> int:
@@ -99,6 +123,7 @@ class Member:
         self.training_rounds = 0
         self._applied = 0
         self._candidates: dict[int, Candidate] = {}
+        self._public_updates: deque[Vector] = deque(maxlen=PUBLIC_UPDATES)
         self._slices: dict[int, Records | None] = {}
 
     def catch_up(self, job: Job) -> None:
@@ -124,6 +149,17 @@ class Member:
         if number not in self._candidates:
             self._candidates = {number: self._compute(job, round_)}
         return self._candidates[number]
+
+    def direction(self, job: Job, round_: Round) -> Direction | None:
+        """Along what a training round's updates are measured, before it is applied.
+
+        None if the round's sum does not decode.
+        """
+        decoded = self.candidate(job, round_.number, round_).sum
+        if decoded is None:
+            return None
+        plan, scale = self._reader.plan(job, round_), fixed_point(self.bundle)
+        return round_direction(plan, decoded.total, self._public_updates, scale)
 
     @property
     def statistics(self) -> dict[str, Any] | None:
@@ -153,6 +189,8 @@ class Member:
                 field=f"round {number}: checkpoint",
             )
         self.weights = candidate.weights
+        if candidate.sum is not None:
+            self._public_updates.appendleft(candidate.sum.mean)
 
     def _standardizer(self, job: Job, round_: Round) -> Standardizer:
         plan = self._reader.plan(job, round_)
@@ -163,22 +201,22 @@ class Member:
             raise BadSum(error.message, party="accepted set", field="digits") from error
 
     def _compute(self, job: Job, round_: Round) -> Candidate:
+        decoded, weights = None, self.weights
         try:
-            weights = self._next_weights(job, round_)
+            decoded = self._decoded(job, round_)
+            weights = server_step(weights, decoded.mean, self.bundle.recipe.server_learning_rate)
         except BadSum as fault:
             # Members who stayed silent would leave the score to whoever spoilt the sum; so they all score the
             # model as it was.
             self._on_fault(fault)
-            weights = self.weights
         checkpoint = checkpoint_bytes(self.model, weights)
-        return Candidate(weights, checkpoint, checkpoint_hash(checkpoint), self._score(job, weights))
+        return Candidate(weights, checkpoint, checkpoint_hash(checkpoint), self._score(job, weights), decoded)
 
-    def _next_weights(self, job: Job, round_: Round) -> Vector:
+    def _decoded(self, job: Job, round_: Round) -> DecodedSum:
         plan = self._reader.plan(job, round_)
         total = self._reader.total(plan, round_, self._member_key, self._on_fault)
         count = round_.accepted_trainers.bit_count()
-        mean = decode_mean(total, fixed_point(self.bundle), plan.rotation_seed, count)
-        return server_step(self.weights, mean, self.bundle.recipe.server_learning_rate)
+        return DecodedSum(total, decode_mean(total, fixed_point(self.bundle), plan.rotation_seed, count))
 
     def _score(self, job: Job, weights: np.ndarray) -> Score | None:
         opened = self._slice(job)

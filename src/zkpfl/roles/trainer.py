@@ -40,6 +40,7 @@ from zkpfl.protocol.messages import MessageKind, SignedMessage
 from zkpfl.protocol.plan import RoundPlan
 from zkpfl.protocol.trainer import PreparedSubmission, SealedShare, SeededShares, prepare_submission
 from zkpfl.roles.claiming import claim_or_tell
+from zkpfl.roles.contribution import Contributions
 from zkpfl.roles.events import Reporter, RoleEvent, Value, fault_event
 from zkpfl.roles.identity import Identity
 from zkpfl.roles.job_reader import JobReader
@@ -137,6 +138,7 @@ class TrainerRole:
         self._worker: TrainingWorker | None = None
         self._number: int | None = None
         self._submitted = 0
+        self._contributions = Contributions(ledger, self._reader, self._store, report)
         self._budget_spent = False
         self._scored = 0
         self._revealed = 0
@@ -305,6 +307,7 @@ class TrainerRole:
         patience_s = max(1.0, (round_.collect_deadline - time.time()) / 2)
         sent = self._upload(plan, submission, patience_s)
         self._ledger.submit(self._job_id, number, submission.commitment_root, manifest_digest)
+        self._contributions.remember(round_, submission)
         fields: dict[str, Value] = {
             "seconds": round(time.monotonic() - began, 3),
             "bytes": sent + len(submission.commitments),
@@ -399,6 +402,7 @@ class TrainerRole:
         if self._identity.account.address in self._ledger.score_commitments(self._job_id, number):
             return  # before this process was started again
         checkpoint, accuracy = self._verdict(job, number, round_)
+        self._contributions.contribute(job, round_, self._require_member())
         context, address = self._context(number), self._identity.account.address
         commitment = score_commitment(context, address, checkpoint, accuracy, self._salt(context))
         self._ledger.score(self._job_id, number, commitment)
@@ -413,6 +417,7 @@ class TrainerRole:
         committed = address in self._ledger.score_commitments(self._job_id, number)
         if not committed or address in self._ledger.revealed_scores(self._job_id, number):
             return
+        self._contributions.attest(job, round_, self._require_member())
         salt = self._salt(self._context(number))
         self._ledger.reveal(self._job_id, number, *self._verdict(job, number, round_), salt)
         self._report(RoleEvent("revealed", self._job_id, number))

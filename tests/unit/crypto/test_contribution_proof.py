@@ -1,7 +1,7 @@
 """Contribution proofs: completeness, cheating provers, what does not decode, batches, zero knowledge.
 
-The argument is in docs/notes/contribution-proof.md. Cheating provers are the reference's; every proof of theirs
-is judged by the reference and by the package, which must agree.
+The argument is in docs/notes/contribution-proof.md. Cheating provers are the reference's; every proof of
+theirs is judged by the reference and by the package, which must agree.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ from zkpfl.learning.training import local_seed, train_locally
 from zkpfl.ledger.client import LedgerClient, deploy
 from zkpfl.ledger.embedded import EmbeddedLedger
 from zkpfl.ledger.in_process import InProcessConnection
-from zkpfl.ledger.records import MPC, DeploymentTerms, Durations, RoundKind
+from zkpfl.ledger.records import MPC, DeploymentTerms, Durations, Round, RoundKind
 from zkpfl.ledger.rules import score_commitment, slice_due
 from zkpfl.protocol.aggregate import PublicAggregate
 from zkpfl.protocol.manifests import AggregateManifest, KeyManifest, SubmissionManifest
@@ -61,8 +61,10 @@ class Party:
 class SmallJob:
     """A statistics round and ``rounds`` training rounds of two hospitals and three zk-nodes.
 
-    Honest as it stands; tests override the methods that begin with ``make_``.
+    Honest as it stands; tests override the methods that begin with ``make_``, and ``before_``.
     """
+
+    trainer_count = TRAINERS
 
     deployment = DeploymentTerms(challenge_s=0)  # the clock stands still
 
@@ -85,8 +87,8 @@ class SmallJob:
             folder / "network.json"
         )
         self.nodes = [self._register_node(self._party(with_bls=True)) for _ in range(NODES)]
-        self.trainers = [self._register_trainer(self._party()) for _ in range(TRAINERS)]
-        self.hospitals = records or [hospital.train for hospital in heart_disease(0)[:TRAINERS]]
+        self.trainers = [self._register_trainer(self._party()) for _ in range(self.trainer_count)]
+        self.hospitals = records or [hospital.train for hospital in heart_disease(0)[: self.trainer_count]]
         self.bundle = bundle or heart_disease_bundle(0, private=False)
         self.owner = self._party()
         self.job_id = self._submit_job(rounds)
@@ -124,7 +126,7 @@ class SmallJob:
         self.member.catch_up(replace(job, current_round=number - 1))
         plan = self.reader.plan(job, self.reader.round(number))
         nodes = [self._node_round(plan, index) for index in range(NODES)]
-        for trainer in range(TRAINERS):
+        for trainer in range(self.trainer_count):
             self._submit(plan, kind, nodes, trainer)
         roots = {i: s.commitment_root for i, s in self.treasury.submissions(self.job_id, number).items()}
         for node, party in zip(nodes, self.nodes, strict=True):
@@ -138,6 +140,9 @@ class SmallJob:
 
     # What cheaters override
 
+    def make_submission(self, plan: RoundPlan, kind: RoundKind, trainer: int) -> PreparedSubmission:
+        return self.prepare(plan, kind, trainer)
+
     def make_manifest(self, trainer: int, manifest: SubmissionManifest) -> SubmissionManifest:
         return manifest
 
@@ -149,6 +154,12 @@ class SmallJob:
 
     def make_score(self, checkpoint: bytes, accuracy_ppm: int) -> tuple[bytes, int]:
         return checkpoint, accuracy_ppm
+
+    def before_score(self, trainer: int, round_: Round) -> None:
+        pass
+
+    def before_reveal(self, trainer: int, round_: Round) -> None:
+        pass
 
     # The parties
 
@@ -177,7 +188,7 @@ class SmallJob:
             baseline_ppm=500_000,
             threshold=2,
             quorum=2,
-            max_trainers=TRAINERS,
+            max_trainers=self.trainer_count,
             durations=Durations(60, 60, 60, 60, 60, 60, 60),
             deadline=NOW + 3600,
             nodes=NODES,
@@ -240,7 +251,7 @@ class SmallJob:
         return self._put("submission_manifest", manifest.to_bytes()).digest
 
     def _submit(self, plan: RoundPlan, kind: RoundKind, nodes: list[NodeRound], trainer: int) -> None:
-        submission = self.prepare(plan, kind, trainer)
+        submission = self.make_submission(plan, kind, trainer)
         for node, share in zip(nodes, submission.shares, strict=True):
             node.receive_share(share.signed, submission.commitments, share.blob)
         digest = self.store_submission(submission, trainer)
@@ -282,9 +293,12 @@ class SmallJob:
         self._put("checkpoint", seal(JOB_KEY, candidate.checkpoint, context=context))
         checkpoint, accuracy = self.make_score(candidate.checkpoint_hash, candidate.accuracy_ppm)
         context_of_round = Context(CHAIN_ID, self.contract, self.job_id, number)
-        for party in self.trainers:
+        for trainer, party in enumerate(self.trainers):
             address = party.identity.account.address
             commitment = score_commitment(context_of_round, address, checkpoint, accuracy, SALT)
+            self.before_score(trainer, round_)
             party.ledger.score(self.job_id, number, commitment)
-        for party in self.trainers:
+        round_ = self.reader.round(number)
+        for trainer, party in enumerate(self.trainers):
+            self.before_reveal(trainer, round_)
             party.ledger.reveal(self.job_id, number, checkpoint, accuracy, SALT)

@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zkpfl.crypto.proofs.shape import CORNERS, powers
-from zkpfl.crypto.proofs.table import PART_BITS, Part
+from zkpfl.crypto.proofs.table import PART_BITS, Integers, Part
 from zkpfl.crypto.scalars import ORDER
 from zkpfl.errors import InvalidParameter
 
@@ -113,13 +113,14 @@ class Direction:
         of_updates = (hashlib.sha256(update.astype(">i2").data).digest() for update in self.updates)
         return hashlib.sha256(self.total.astype(">i8").data).digest(), b"".join(of_updates)
 
-    def contribution(self, values: NDArray[np.int16]) -> int:
+    def contribution(self, values: Integers) -> int:
         """``D·⟨x, V − x_V⟩`` of an update, int16, shape (d,). Secret as the update is, until it is stated."""
         if values.dtype != np.int16 or values.shape != self.total.shape:
             wanted = f"int16 of shape {self.total.shape}"
             raise InvalidParameter(f"must be {wanted}, got {values.dtype} of {values.shape}", field="values")
-        along_tables = [dot(values, table) for table in (*self.parts, *self.updates)]
-        return self.value(along_tables, dot(values, values))
+        x = values.astype(np.int16, copy=False)
+        along_tables = [dot(x, table) for table in (*self.parts, *self.updates)]
+        return self.value(along_tables, dot(x, x))
 
     def value(self, along_tables: Sequence[int], squared_norm: int) -> int:
         """`contribution` from the inner products of x with the tables of `stack`, and ``⟨x, x⟩``."""

@@ -1,0 +1,77 @@
+"""What contributions do to pay: the accuracy factors of a round's trainers (docs/spec.md §9.5)."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+
+from zkpfl.errors import InvalidParameter
+from zkpfl.ledger.rules import ONE, weighted_median
+
+LEAST_PERCENT = 80
+MOST_PERCENT = 125
+STEP_PERCENT = 20
+"""What a contribution adds that is as large as the reference."""
+
+_WORDS, _BYTES = 8, 32
+
+
+def percents(contributions: Mapping[int, int], stakes: Mapping[int, int]) -> dict[int, int]:
+    """Return the factor of each trainer of a round, in percent.
+
+    The reference m is the stake-weighted lower median of the positive contributions. One of s earns
+    ``min(125, 80 + ⌊20·s/m⌋)``; one that is not positive, not proved or missing earns 80. If none is
+    positive, there are no factors.
+
+    Parameters
+    ----------
+    contributions
+        What was proved, by number of the trainer; any common unit.
+    stakes
+        Of all trainers of the accepted set, by number.
+    """
+    positive = {i: contributions[i] for i in stakes if contributions.get(i, 0) > 0}
+    if not positive:
+        return {}
+    reference = weighted_median((value, stakes[i]) for i, value in positive.items())
+    earned = {i: LEAST_PERCENT + STEP_PERCENT * value // reference for i, value in positive.items()}
+    return {i: min(MOST_PERCENT, earned.get(i, LEAST_PERCENT)) for i in stakes}
+
+
+def accuracy_factor(percent: int) -> int:
+    """Return a factor in units of 10**-18; 1 where nothing was decided (0)."""
+    return percent * ONE // 100 if percent else ONE
+
+
+def packed_factors(by_trainer: Mapping[int, int]) -> tuple[int, ...]:
+    """Write percentages as the contract has them: byte i of eight words, from the lowest, is trainer i's."""
+    words = [0] * _WORDS
+    for number, percent in by_trainer.items():
+        if not (0 <= number < _WORDS * _BYTES and LEAST_PERCENT <= percent <= MOST_PERCENT):
+            text = f"must be {LEAST_PERCENT} to {MOST_PERCENT} percent of trainers 0 to 255"
+            raise InvalidParameter(f"{text}, got {percent} of {number}", field="factors")
+        words[number // _BYTES] |= percent << 8 * (number % _BYTES)
+    return tuple(words)
+
+
+def unpacked_factors(words: Sequence[int]) -> dict[int, int]:
+    """Inverse of `packed_factors`."""
+    found = b"".join(word.to_bytes(_BYTES, "little") for word in words)
+    return {number: percent for number, percent in enumerate(found) if percent}
+
+
+def decided_factors(attested: Iterable[tuple[tuple[int, ...], int]], total_stake: int) -> dict[int, int]:
+    """Return the list that more than half of the stake attested, or none.
+
+    Parameters
+    ----------
+    attested
+        Packed factors and stake of each trainer that attested.
+    total_stake
+        Of all trainers of the accepted set.
+    """
+    support: Counter[tuple[int, ...]] = Counter()
+    for words, stake in attested:
+        support[words] += stake
+    decided = [words for words, stake in support.items() if 2 * stake > total_stake]
+    return unpacked_factors(decided[0]) if decided else {}
