@@ -22,7 +22,7 @@ import zkpfl.ledger
 from zkpfl.crypto.merkle import keccak256
 from zkpfl.ledger.client import PARTS
 from zkpfl.ledger.contracts import compiled
-from zkpfl.ledger.events import BANK_EVENTS, JOB_EVENTS, Event, event_from
+from zkpfl.ledger.events import BANK_EVENTS, CONTRIBUTION_EVENTS, JOB_EVENTS, Event, event_from
 from zkpfl.ledger.evm import BLOCK_GAS_LIMIT, TRANSACTION_GAS_LIMIT, chain_class
 from zkpfl.ledger.records import DeploymentTerms
 
@@ -193,15 +193,19 @@ class DirectLedger:
         """The events of a job, decoded as the client does."""
         decoders: dict[int, tuple[type[Event], Callable[[LogReceipt], Any]]] = {}
         for kind in JOB_EVENTS:
-            event = (self.bank if kind in BANK_EVENTS else self.ledger).events[kind.__name__]()
+            bank_or_ledger = self.bank if kind in BANK_EVENTS else self.ledger
+            contract = self.contributions if kind in CONTRIBUTION_EVENTS else bank_or_ledger
+            event = contract.events[kind.__name__]()
             decoders[int(event.topic, 16)] = (kind, event.process_log)
         found = []
+        own = int.from_bytes(self.address, "big")
         for index, (_, address, topics, data) in enumerate(self.logs):
-            if (
-                address in (self.address, self.bank_address)
-                and topics[0] in decoders
-                and topics[1:2] == (job,)
-            ):
+            of_job = topics[1:2] == (job,)
+            if address == Web3.to_bytes(hexstr=self.contributions.address):
+                of_job = topics[1:3] == (own, job)
+            elif address not in (self.address, self.bank_address):
+                of_job = False
+            if of_job and topics[0] in decoders:
                 kind, process = decoders[topics[0]]
                 values = process(_receipt(address, topics, data, index))["args"]
                 found.append(event_from(kind, 0, index, values))

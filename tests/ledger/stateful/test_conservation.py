@@ -26,9 +26,11 @@ from zkpfl.crypto.bls import (
 from zkpfl.crypto.merkle import keccak256
 from zkpfl.crypto.transcript import Context
 from zkpfl.ledger.client import MPC, DeploymentTerms, Durations, JobStatus, JobTerms, Phase
+from zkpfl.ledger.factors import packed_factors
 from zkpfl.ledger.reconciliation import discrepancies
 from zkpfl.ledger.rules import score_commitment, slice_keys
 from zkpfl.ledger.settlement import explain
+from zkpfl.protocol.plan import members_of
 
 UNBONDING_S, CHALLENGE_S, PHASE_S, LIFETIME_S = 40, 30, 20, 2000
 ADMIN, STRANGER = b"\x01" * 20, b"\x02" * 20
@@ -265,13 +267,26 @@ class Ledger(RuleBasedStateMachine):
                 for index in range(len(TRAINERS))
             ]
             context = Context(CHAIN_ID, self.direct.address, job, number)
+            self.say(TRAINERS[: 2 + accuracy % 3], "contribute", job, number, b"\x07" * 32)
             for trainer, score in zip(TRAINERS, self.scores[job], strict=True):
                 self.call(
                     trainer, "score", job, number, score_commitment(context, trainer, *score, b"s" * 32)
                 )
         elif phase == Phase.REVEAL:
+            self.say(TRAINERS[: accuracy % 5], "attest_factors", job, number, self.factors(current, accuracy))
             for trainer, score in zip(TRAINERS, self.scores.get(job, []), strict=False):
                 self.call(trainer, "reveal", job, number, *score, salt)
+
+    def say(self, trainers: list[bytes], name: str, *arguments: Any) -> None:
+        """Call the contract of contributions for this ledger."""
+        ledger = hexadecimal(self.direct.address)
+        for trainer in trainers:
+            self.call(trainer, name, ledger, *arguments, contract=self.direct.contributions)
+
+    def factors(self, current: tuple[Any, ...], seed: int) -> tuple[int, ...]:
+        """Some factor for each trainer of the accepted set."""
+        accepted = current[7] & ((1 << len(TRAINERS)) - 1)
+        return packed_factors({i: 80 + (seed + 17 * i) % 46 for i in members_of(accepted)})
 
     def attest(self, job: int, number: int, current: tuple[Any, ...], valid: int, signers: int) -> None:
         context = Context(CHAIN_ID, self.direct.address, job, number)
