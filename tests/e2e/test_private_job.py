@@ -1,4 +1,4 @@
-"""A private job over real gRPC and a real ledger: a trainer with few records stops at its own budget."""
+"""A private job over real gRPC and a real ledger: contributions are paid, a budget stops a trainer."""
 
 from dataclasses import replace
 
@@ -37,6 +37,12 @@ def test_a_small_hospital_stops_at_its_own_budget(
     assert privacy is not None
     accepted = {number: network.treasury.round(job_id, number).accepted for number in (1, 2)}
     assert accepted == {1: 0b111, 2: 0b011}
+    factors = network.treasury.factors(job_id, 1)
+    assert factors.keys() == {0, 1, 2}
+    assert len(set(factors.values())) > 1
+    for number, thread in enumerate(network.trainers):
+        (attested,) = [event for event in thread.recorder.of("factors_attested") if event.round == 1]
+        assert attested.fields["own_percent"] == factors[number]
     (spent,) = network.trainers[2].recorder.of("budget_spent")
     assert (spent.round, spent.fields["epsilon"]) == (2, privacy.spent(1, 31))
     for thread in network.trainers[:2]:

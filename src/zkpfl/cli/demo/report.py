@@ -57,6 +57,9 @@ class DemoReport:
         Seconds altogether.
     seed, data_dir
         The run's.
+    factors
+        Accuracy factors in percent by name of the trainer, by number of the round; of rounds where
+        contributions decided them.
     attack
         What became of it; None in an honest run.
     """
@@ -71,6 +74,7 @@ class DemoReport:
     wall_s: float
     seed: int
     data_dir: Path
+    factors: dict[int, dict[str, int]]
     attack: AttackOutcome | None = None
 
     @property
@@ -91,6 +95,7 @@ class DemoReport:
             "verified": self.verified,
             "conserved": self.conservation.holds,
             "rewards": rewards,
+            "factors": {str(number): by_name for number, by_name in self.factors.items()},
             "payouts": [payout.to_dict() for payout in self.payouts],
             "seed": self.seed,
             "attack": asdict(self.attack) if self.attack else None,
@@ -116,6 +121,9 @@ class DemoReport:
             spent, budget = self.job["epsilon"], self.job["epsilon_budget"]
             text = f"private: ε = {spent:.3f} of {budget:g} at δ = {self.job['delta']:g} for each record"
             self._say(console, spent <= budget, text)
+        for number, by_name in self.factors.items():
+            earned = ", ".join(f"{name} {percent} %" for name, percent in by_name.items())
+            self._say(console, True, f"proved contributions weigh the pay of round {number}: {earned}")
         difference = self.model_accuracy - self.baseline_accuracy
         baseline = f"plain federated averaging {self.baseline_accuracy:.4f} (difference {difference:+.4f})"
         console.print(f"  on the whole test set: {self.model_accuracy:.4f}, {baseline}", soft_wrap=True)

@@ -176,8 +176,19 @@ class _Demo:
             wall_s=self._clock.total(),
             seed=self._settings.seed,
             data_dir=self._settings.data_dir,
+            factors=self._factors(ledger, job),
             attack=self._outcome(ledger, job, accuracies[2]),
         )
+
+    def _factors(self, ledger: LedgerClient, job: Job) -> dict[int, dict[str, int]]:
+        """What contributions decided, where they did."""
+        names = self.parties.names()
+        decided = {number: ledger.factors(JOB, number) for number in range(1, job.current_round + 1)}
+        return {
+            number: {names[job.trainers[trainer]]: percent for trainer, percent in factors.items()}
+            for number, factors in decided.items()
+            if factors
+        }
 
     def _outcome(self, ledger: LedgerClient, job: Job, unstopped: float | None) -> AttackOutcome | None:
         run = self._settings
