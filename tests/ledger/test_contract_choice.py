@@ -97,7 +97,7 @@ def probe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Probe]:
         coins = [(Web3.to_checksum_address(mpc), address(-1), 0)]
         held = connection.deploy(bank.abi, bank.bytecode, ledger_address, address(1), coins, 0, 0, 1, 1, 1, 0)
         code = bytes.fromhex(compiled["bytecode"].removeprefix("0x"))
-        parts = [Web3.to_checksum_address(held), Web3.to_checksum_address(rules), address(1), address(2)]
+        parts = [Web3.to_checksum_address(held), Web3.to_checksum_address(rules), *map(address, (1, 2, 3))]
         deployed = connection.deploy(compiled["abi"], code, *parts, 0)
         functions = connection.contract(compiled["abi"], deployed).functions
         pure = connection.contract(own.abi, rules).functions

@@ -15,8 +15,8 @@ def report() -> GasReport:
 def test_every_call_is_far_from_the_limits(report: GasReport) -> None:
     assert {use.call for use in report.calls} >= {
         "register_node", "register_trainer", "create_job", "join", "share_keys", "submit", "report",
-        "post_aggregate", "open_slice", "attest", "score", "reveal", "accuse_share", "add_piece",
-        "add_openings",
+        "post_aggregate", "open_slice", "attest", "contribute", "score", "attest_factors", "reveal",
+        "accuse_share", "add_piece", "add_openings",
     }  # fmt: skip
     for use in report.calls:
         assert use.least <= use.most < 16_700_000, use
@@ -32,4 +32,6 @@ def test_what_a_round_costs_does_not_creep_up(report: GasReport) -> None:
     assert most["attest"] < 230_000
     assert most["accuse_share"] < 165_000
     assert most["add_piece"] < 6_300_000
-    assert report.rounds[1] < report.rounds[0] < 1_700_000
+    assert most["contribute"] < 75_000
+    assert least["attest_factors"] < 95_000
+    assert report.rounds[1] < report.rounds[0] < 2_200_000

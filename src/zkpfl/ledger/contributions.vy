@@ -11,8 +11,8 @@
 
 interface Ledger:
     def round(job: uint256, round: uint256) -> Round: view
-    def trainer(job: uint256, account: address) -> (uint256, uint256): view
-    def stakes(job: uint256) -> DynArray[uint256, 256]: view
+    def trainer_number(job: uint256, account: address) -> uint256: view
+    def stake(job: uint256, trainer: uint256) -> uint256: view
 
 
 SCORE: constant(uint256) = 5
@@ -81,9 +81,8 @@ def contribute(ledger: Ledger, job: uint256, round: uint256, digest: bytes32):
     """
     assert digest != empty(bytes32), "empty_digest"
     number: uint256 = 0
-    stake: uint256 = 0
     found: Round = empty(Round)
-    number, stake, found = self._member(ledger, job, round, SCORE)
+    number, found = self._member(ledger, job, round, SCORE)
     assert self._digests[ledger.address][job][round][number] == empty(bytes32), "already_contributed"
     self._digests[ledger.address][job][round][number] = digest
     log Contributed(ledger=ledger.address, job=job, round=round, trainer=msg.sender, digest=digest)
@@ -95,9 +94,8 @@ def attest_factors(ledger: Ledger, job: uint256, round: uint256, factors: uint25
     @notice Say what factors the round's trainers have earned, each by its proof.
     """
     number: uint256 = 0
-    stake: uint256 = 0
     found: Round = empty(Round)
-    number, stake, found = self._member(ledger, job, round, REVEAL)
+    number, found = self._member(ledger, job, round, REVEAL)
     vote: Vote = self._votes[ledger.address][job][round]
     assert vote.voters & (1 << number) == 0, "already_attested"
     if vote.total == 0:
@@ -105,6 +103,7 @@ def attest_factors(ledger: Ledger, job: uint256, round: uint256, factors: uint25
     self._check(factors, found)
     vote.voters |= 1 << number
     self._votes[ledger.address][job][round] = vote
+    stake: uint256 = staticcall ledger.stake(job, number)
     digest: bytes32 = keccak256(abi_encode(factors))
     support: uint256 = self._support[ledger.address][job][round][digest] + stake
     self._support[ledger.address][job][round][digest] = support
@@ -132,41 +131,39 @@ def contribution(ledger: address, job: uint256, round: uint256, trainer: uint256
 
 @internal
 @view
-def _member(
-    ledger: Ledger, job: uint256, round: uint256, phase: uint256
-) -> (uint256, uint256, Round):
+def _member(ledger: Ledger, job: uint256, round: uint256, phase: uint256) -> (uint256, Round):
     """
-    @notice Number and stake of the caller, a trainer of the accepted set, and the round, which is in time.
+    @notice Number of the caller, a trainer of the accepted set, and the round, which is in time.
     """
-    number: uint256 = 0
-    stake: uint256 = 0
-    number, stake = staticcall ledger.trainer(job, msg.sender)
+    number: uint256 = staticcall ledger.trainer_number(job, msg.sender)
     assert number != 0, "not_joined"
     found: Round = staticcall ledger.round(job, round)
     assert found.phase == phase, "wrong_phase"
     assert block.timestamp < found.deadline, "deadline_passed"
     number -= 1
     assert number < found.members and found.accepted & (1 << number) != 0, "not_accepted"
-    return number, stake, found
+    return number, found
 
 
 @internal
 @view
 def _total(ledger: Ledger, job: uint256, found: Round) -> uint256:
     total: uint256 = 0
-    stakes: DynArray[uint256, MAX_TRAINERS] = staticcall ledger.stakes(job)
     for i: uint256 in range(found.members, bound=MAX_TRAINERS):
         if found.accepted & (1 << i) != 0:
-            total += stakes[i]
+            total += staticcall ledger.stake(job, i)
     return total
 
 
 @internal
 @pure
 def _check(factors: uint256[WORDS], found: Round):
-    for i: uint256 in range(MAX_TRAINERS):
-        percent: uint256 = (factors[i // 32] >> (i % 32 * 8)) & 255
-        if i < found.members and found.accepted & (1 << i) != 0:
+    left: uint256[WORDS] = factors
+    for i: uint256 in range(found.members, bound=MAX_TRAINERS):
+        if found.accepted & (1 << i) != 0:
+            place: uint256 = i % 32 * 8
+            percent: uint256 = (factors[i // 32] >> place) & 255
             assert percent >= LEAST and percent <= MOST, "factor_out_of_range"
-        else:
-            assert percent == 0, "factor_of_nobody"
+            left[i // 32] -= percent << place
+    for word: uint256 in left:
+        assert word == 0, "factor_of_nobody"

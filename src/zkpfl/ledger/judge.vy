@@ -29,7 +29,7 @@ interface Ledger:
     def VERIFIER() -> BlsVerifier: view
     def evidence(job: uint256, round: uint256) -> Facts: view
     def commitment_root(job: uint256, round: uint256, trainer: uint256) -> uint256: view
-    def trainer(job: uint256, account: address) -> (uint256, uint256): view
+    def trainer_number(job: uint256, account: address) -> uint256: view
     def committee(job: uint256) -> DynArray[address, 10]: view
     def convict(
         job: uint256, round: uint256, account: address, accuser: address, offence: uint256
@@ -207,10 +207,7 @@ def accuse_share(
     """
     @notice Row `row` of a share fails the commitments, and the trainer signed both.
     """
-    number: uint256 = 0
-    stake: uint256 = 0
-    number, stake = staticcall ledger.trainer(job, share.trainer)
-    assert number != 0, "not_joined"
+    assert staticcall ledger.trainer_number(job, share.trainer) != 0, "not_joined"
     digest: bytes32 = self._share_digest(ledger, job, round, share)
     assert ecrecover(digest, signature.v, signature.r, signature.s) == share.trainer, "bad_signature"
     assert share.node > 0 and share.node <= len(staticcall ledger.committee(job)), "unknown_node"

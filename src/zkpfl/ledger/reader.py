@@ -255,9 +255,8 @@ class LedgerReader:
 
     def has_trainer(self, job: int, account: bytes, *, finalized: bool = False) -> bool:
         """Whether an account (bytes[20]) may submit in a job: joined, or brings noise, and not convicted."""
-        function = self._functions.trainer(checked_job(job), checked_address(account, "account"))
-        number, _ = self._read(function, finalized)
-        return bool(number)
+        function = self._functions.trainer_number(checked_job(job), checked_address(account, "account"))
+        return bool(self._read(function, finalized))
 
     def owed(self, job: int, account: bytes, coin: int = MPC_COIN, *, finalized: bool = False) -> int:
         """Return what a job owes an account (bytes[20]) in a coin, base units."""
@@ -337,9 +336,9 @@ class LedgerReader:
         events = self._events_of_round(FactorsAttested, job, round, finalized=False)
         return {event.trainer: unpacked_factors(event.factors) for event in events}
 
-    def stakes(self, job: int, *, finalized: bool = False) -> list[int]:
-        """Return what the stakes of a job's trainers were worth when they joined, in their order."""
-        return [int(stake) for stake in self._read(self._functions.stakes(checked_job(job)), finalized)]
+    def stake(self, job: int, trainer: int, *, finalized: bool = False) -> int:
+        """Return what the stake of a job's trainer, numbered from 0, was worth when it joined."""
+        return int(self._read(self._functions.stake(checked_job(job), trainer), finalized))
 
     def factors(self, job: int, round: int, *, finalized: bool = False) -> dict[int, int]:
         """Return the decided factors of a round in percent, by number of the trainer; empty if none are."""

@@ -775,21 +775,20 @@ def commitment_root(job: uint256, round: uint256, trainer: uint256) -> uint256:
 
 @external
 @view
-def trainer(job: uint256, account: address) -> (uint256, uint256):
+def trainer_number(job: uint256, account: address) -> uint256:
     """
-    @notice Number of an account in sets of trainers, from 1; 0 if it has not joined or was convicted. And its stake.
+    @notice Number of an account in sets of trainers, from 1; 0 if it has not joined or was convicted.
     """
-    number: uint256 = self._trainer_number[job][account]
-    return number, 0 if number == 0 else self._stake(job, number - 1)
+    return self._trainer_number[job][account]
 
 
 @external
 @view
-def stakes(job: uint256) -> DynArray[uint256, MAX_TRAINERS]:
-    found: DynArray[uint256, MAX_TRAINERS] = []
-    for i: uint256 in range(self._head(job).trainers, bound=MAX_TRAINERS):
-        found.append(self._stake(job, i))
-    return found
+def stake(job: uint256, trainer: uint256) -> uint256:
+    """
+    @notice What the stake of a trainer was worth when it joined.
+    """
+    return self._stake(job, trainer)
 
 
 @external
@@ -1247,10 +1246,14 @@ def _reward_trainers(job: uint256, head: Head, pot: uint256):
     accepted: uint256 = self._accepted[job][round]
     convicted: uint256 = self._convicted_trainers[job]
     factors: uint256[8] = staticcall CONTRIBUTIONS.factors(self, job, round)
+    weights: uint256[MAX_TRAINERS] = empty(uint256[MAX_TRAINERS])
     total: uint256 = 0
     for i: uint256 in range(head.trainers, bound=MAX_TRAINERS):
         if accepted & (1 << i) != 0:
-            total += self._weight(job, round, i, factors)
+            # by stake, so that one who splits up, and its stake with it, gets no more for the time it took
+            both: uint256 = self._time_factor(job, round, i) * self._accuracy_factor(factors, i)
+            weights[i] = self._stake(job, i) * both // ONE
+            total += weights[i]
     accounts: DynArray[address, BATCH] = []
     amounts: DynArray[uint256, BATCH] = []
     for i: uint256 in range(head.trainers, bound=MAX_TRAINERS):
@@ -1259,7 +1262,7 @@ def _reward_trainers(job: uint256, head: Head, pot: uint256):
         trainer: address = self._trainer(job, i)
         amount: uint256 = 0
         if convicted & (1 << i) == 0:
-            amount = pot * self._weight(job, round, i, factors) // total
+            amount = pot * weights[i] // total
         time_factor: uint256 = self._time_factor(job, round, i)
         self._tell(job, round, trainer, TRAINER, amount, time_factor, self._accuracy_factor(factors, i))
         if len(accounts) == BATCH:
@@ -1299,14 +1302,6 @@ def _pots(job: uint256, head: Head, stage: Stage) -> (uint256, uint256):
     self._deals[job].best = best
     self._deals[job].improvement_paid = improvement_paid
     return nodes, trainers
-
-
-@internal
-@view
-def _weight(job: uint256, round: uint256, index: uint256, factors: uint256[8]) -> uint256:
-    # by stake, so that one who splits up, and its stake with it, gets no more
-    both: uint256 = self._time_factor(job, round, index) * self._accuracy_factor(factors, index)
-    return self._stake(job, index) * both // ONE
 
 
 @internal

@@ -262,8 +262,7 @@ class JobReader:
 
     def stakes(self, trainers: int) -> dict[int, int]:
         """What the stakes of a set of trainers were worth when they joined, by trainer."""
-        stakes = self._ledger.stakes(self.job_id)
-        return {trainer: stakes[trainer] for trainer in members_of(trainers)}
+        return {trainer: self._ledger.stake(self.job_id, trainer) for trainer in members_of(trainers)}
 
     def contribution_manifest(
         self, plan: RoundPlan, trainer: int, digest: bytes, timeout_s: float | None = None
