@@ -28,7 +28,9 @@ from zkpfl.errors import InvalidParameter
 
 Matrix = list[list[int]]
 
-_CHUNK = 1 << 16
+_CHUNK = 1 << 11
+"""So few columns that NumPy's OpenBLAS multiplies with one thread: its threads wait for each other without
+sleeping, so that on busy cores a product that takes 10 ms took seconds."""
 
 
 @dataclass(frozen=True, eq=False)
