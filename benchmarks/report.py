@@ -26,6 +26,7 @@ from benchmarks import (
     bench_round,
     bench_rows,
     bench_share_check,
+    bench_submission,
 )
 from benchmarks.figures import Figure, Measurement, measure
 from benchmarks.simulation import Costs
@@ -39,6 +40,7 @@ FIGURES: tuple[Figure, ...] = (
     *bench_share_check.FIGURES,
     *bench_aggregation.FIGURES,
     *bench_norm_proof.FIGURES,
+    *bench_submission.FIGURES,
     *bench_merkle.FIGURES,
     *bench_discrete_gaussian.FIGURES,
 )
@@ -74,9 +76,9 @@ def as_text(measured: Sequence[Measurement]) -> str:
     """A line for each figure, and one for each of its peers."""
     lines = []
     for measurement in measured:
-        lines.append(f"{measurement.name:<44}{_time(measurement.nanoseconds)} per {measurement.unit}")
+        lines.append(f"{measurement.name:<51}{_time(measurement.nanoseconds)} per {measurement.unit}")
         for peer, ratio in measurement.ratios.items():
-            lines.append(f"    {peer:<40}{_time(measurement.peers[peer])}   ×{ratio:.2f}")
+            lines.append(f"    {peer:<47}{_time(measurement.peers[peer])}   ×{ratio:.2f}")
     return "\n".join(lines)
 
 
