@@ -40,9 +40,9 @@ def integers(dimension: int, value_bits: int, seed: int = 0) -> NDArray[np.int16
     return np.random.default_rng(seed).integers(-half, half, dimension, dtype=np.int16)
 
 
-def encoded(dimension: int, value_bits: int) -> NDArray[np.int16]:
+def encoded(dimension: int, value_bits: int, seed: int = 0) -> NDArray[np.int16]:
     """An update as a trainer encodes it, int16 [d]."""
-    return encode_update(update(dimension), fixed_point(dimension, value_bits), bytes(32), bytes(32))
+    return encode_update(update(dimension, seed), fixed_point(dimension, value_bits), bytes(32), bytes(32))
 
 
 def scalars(*shape: int, seed: int = 0) -> Scalars:

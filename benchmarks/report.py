@@ -17,6 +17,7 @@ from typing import Any
 from benchmarks import (
     bench_aggregation,
     bench_commit,
+    bench_contribution_proof,
     bench_discrete_gaussian,
     bench_encode,
     bench_field,
@@ -40,6 +41,7 @@ FIGURES: tuple[Figure, ...] = (
     *bench_share_check.FIGURES,
     *bench_aggregation.FIGURES,
     *bench_norm_proof.FIGURES,
+    *bench_contribution_proof.FIGURES,
     *bench_submission.FIGURES,
     *bench_merkle.FIGURES,
     *bench_discrete_gaussian.FIGURES,
