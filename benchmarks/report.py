@@ -1,6 +1,7 @@
 """Every figure, its peers and the ratios, from one run: ``python -m benchmarks.report --json``.
 
-``--rounds`` adds whole rounds by model size and by trainers; ``--plots`` draws all of it to docs/plots.
+``--rounds`` adds whole rounds by model size and by trainers; ``--plots`` draws all of it to docs/plots. What
+others published comes last, in a section of its own: nothing of it was measured in this run.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from benchmarks import (
     bench_rows,
     bench_share_check,
     bench_submission,
+    published,
 )
 from benchmarks.figures import Figure, Measurement, measure
 from benchmarks.simulation import Costs
@@ -70,8 +72,14 @@ def measurements(dimension: int, repeats: int, only: str) -> Iterator[Measuremen
 def as_json(measured: Sequence[Measurement], rounds: Sequence[Costs], dimension: int) -> str:
     """Everything as one JSON object."""
     figures = [asdict(measurement) | {"ratios": measurement.ratios} for measurement in measured]
-    report = {"machine": machine(), "dimension": dimension, "figures": figures}
-    return json.dumps(report | {"rounds": [asdict(cost) for cost in rounds]}, indent=1)
+    report = {
+        "machine": machine(),
+        "dimension": dimension,
+        "figures": figures,
+        "rounds": [asdict(cost) for cost in rounds],
+        "published": published.as_json(),
+    }
+    return json.dumps(report, indent=1, ensure_ascii=False)
 
 
 def as_text(measured: Sequence[Measurement]) -> str:
@@ -108,7 +116,7 @@ def main() -> None:
     if options.json:
         print(as_json(measured, rounds, dimension))
     else:
-        print(as_text(measured), bench_round.table(rounds), sep="\n")
+        print(as_text(measured), bench_round.table(rounds), published.table(), sep="\n")
     if options.plots:
         _draw(measured, rounds)
 
