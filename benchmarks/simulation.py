@@ -273,7 +273,7 @@ class Round:
             assert node.report(roots).accepted == accepted
             return node.release(accepted, Memory())
 
-        self._measure_judge(node, VERIFY, node.verify_norms)
+        self.costs.measure(VERIFY, node.verify_norms)  # the same for all nodes
         share = self._measure_judge(node, RELEASE, finish)
         self.costs.messages["zk-node: aggregate share"] = len(share.blob)
         self.costs.messages["zk-node: proof"] = len(share.proof)
