@@ -28,6 +28,7 @@ from zkpfl.params import Layout
 from zkpfl.privacy.record_level import RecordPrivacy
 from zkpfl.protocol.manifests import (
     AggregateManifest,
+    ContributionManifest,
     JobManifest,
     KeyAnnouncement,
     KeyManifest,
@@ -111,6 +112,7 @@ def _json() -> Iterator[tuple[str, bytes]]:
         KeyManifest((CID, CID)),
         SubmissionManifest(bytes(20), CID, shares),
         AggregateManifest(1, CID, KEY, KEY, KEY, b"proof"),
+        ContributionManifest(bytes(20), -7, b"proof"),
     ):
         yield "json", manifest.to_bytes()
     yield "json", b'{"a":[1.5e300,-0,true,null,"\\u00e9\\ud83d\\ude00"],"b":{}}'

@@ -15,7 +15,7 @@ from zkpfl.crypto.certificates import new_credential, vouching_account
 from zkpfl.crypto.commitments import commit_lanes
 from zkpfl.crypto.generators import generators
 from zkpfl.crypto.points import G1Array, decode_points
-from zkpfl.crypto.proofs import aggregation, norm
+from zkpfl.crypto.proofs import aggregation, contribution, norm
 from zkpfl.crypto.proofs.folding import FoldingProof, proof_bytes
 from zkpfl.crypto.proofs.masked_proof import MaskedProof
 from zkpfl.crypto.scalars import encode_scalars, from_int
@@ -127,17 +127,37 @@ def _norm_proof() -> tuple[norm.Statement, bytes]:
     return statement, norm.prove(statement, witness, gens)
 
 
+@cache
+def _contribution_proof() -> tuple[contribution.Statement, bytes]:
+    gens = generators(COLUMNS)
+    witness = contribution.Witness(np.arange(300, dtype=np.int16), from_int((1, 2)))
+    points = commit_lanes(witness.values, witness.blindings, LAYOUT, gens)
+    total, update = np.arange(300) * 70000 - 9, np.arange(300, dtype=np.int16)[::-1].copy()
+    direction = contribution.Direction.of(total, [update], 1 << 20)
+    value = direction.contribution(witness.values)
+    where = CONTEXT, bytes(20), KEY, 300, COLUMNS, points
+    statement = contribution.Statement(*where, direction=direction, value=value)
+    return statement, contribution.prove(statement, witness, gens)
+
+
+@fuzz_target("shares")
+def contribution_proofs(data: bytes) -> None:
+    _masked_proof(contribution, *_contribution_proof(), Reader(data))
+
+
 @fuzz_target("shares")
 def norm_proofs(data: bytes) -> None:
+    _masked_proof(norm, *_norm_proof(), Reader(data))
+
+
+def _masked_proof(kind: Any, statement: Any, known: bytes, reader: Reader) -> None:
     """Any bytes, or a proof changed; one that decodes is given back by its parts, and is no proof."""
-    reader = Reader(data)
-    statement, known = _norm_proof()
     proof = reader.damage(known) if reader.byte() & 1 else reader.rest().ljust(len(known), b"\0")
     gens = generators(COLUMNS)
     try:
         decoded = MaskedProof.decode(proof, statement.shape)
     except (InvalidEncoding, InvalidPoint, InvalidScalar):
-        assert norm.verify_batch([statement], [proof], gens) == (0,)
+        assert kind.verify_batch([statement], [proof], gens) == (0,)
         return
     parts = (
         decoded.mask_commitment,
@@ -147,7 +167,7 @@ def norm_proofs(data: bytes) -> None:
         decoded.cross,
     )
     assert b"".join(parts) + decoded.opening.encoded + encode_scalars(decoded.opening.responses) == proof
-    assert norm.verify(statement, proof, gens) == (proof == known)
+    assert kind.verify(statement, proof, gens) == (proof == known)
 
 
 @fuzz_target("shares")

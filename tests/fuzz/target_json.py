@@ -7,9 +7,15 @@ import json
 from tests.fuzz.registry import fuzz_target
 from zkpfl import strict_json
 from zkpfl.errors import InvalidEncoding
-from zkpfl.protocol.manifests import AggregateManifest, JobManifest, KeyManifest, SubmissionManifest
+from zkpfl.protocol.manifests import (
+    AggregateManifest,
+    ContributionManifest,
+    JobManifest,
+    KeyManifest,
+    SubmissionManifest,
+)
 
-MANIFESTS = (JobManifest, KeyManifest, SubmissionManifest, AggregateManifest)
+MANIFESTS = (JobManifest, KeyManifest, SubmissionManifest, AggregateManifest, ContributionManifest)
 
 
 @fuzz_target("json")
