@@ -22,7 +22,7 @@ from zkpfl.ledger import contracts
 VARIABLE = "ZKPFL_MUTANT"
 SOURCES = Path(zkpfl.ledger.__file__).parent
 ROOT = Path(__file__).parents[2]
-ACCOUNTS, JOBS, ROUNDS, SETTLEMENT, CHOICE, JUDGE, REFUSALS, COINS, DRAW, SLICES = (
+ACCOUNTS, JOBS, ROUNDS, SETTLEMENT, CHOICE, JUDGE, REFUSALS, COINS, DRAW, SLICES, CONTRIBUTIONS = (
     f"tests/ledger/test_{name}.py"
     for name in (
         "contract_accounts",
@@ -35,6 +35,7 @@ ACCOUNTS, JOBS, ROUNDS, SETTLEMENT, CHOICE, JUDGE, REFUSALS, COINS, DRAW, SLICES
         "coins",
         "draw",
         "slices",
+        "contributions",
     )
 )
 
@@ -242,6 +243,25 @@ MUTANTS = (
         "one_round",
     ),
     Mutant("judge", "return R - value // below", "return value // below", JUDGE, "good_row"),
+    # Contributions
+    Mutant(
+        "contributions",
+        "2 * support > vote.total",
+        "2 * support >= vote.total",
+        CONTRIBUTIONS,
+        "exactly_half",
+    ),
+    Mutant("contributions", "2 * support > vote.total", "True", CONTRIBUTIONS, "without_a_majority"),
+    without("contributions", '(1 << number) == 0, "already_attested"', CONTRIBUTIONS, "more_than_half"),
+    without("contributions", '== empty(bytes32), "already_contributed"', CONTRIBUTIONS, "contributes_once"),
+    without("contributions", 'assert found.phase == phase, "wrong_phase"', CONTRIBUTIONS, "for_reveal"),
+    without("contributions", "assert block.timestamp < found.deadline", CONTRIBUTIONS, "for_reveal"),
+    without("contributions", '(1 << number) != 0, "not_accepted"', CONTRIBUTIONS, "who_is_not_accepted"),
+    without("contributions", "percent <= MOST", CONTRIBUTIONS, "out_of_range"),
+    without("contributions", 'assert word == 0, "factor_of_nobody"', CONTRIBUTIONS, "nobody_else"),
+    Mutant(
+        "zkpfl", "return ONE if percent == 0 else", "return ONE if True else", CONTRIBUTIONS, "more_than_half"
+    ),
 )
 
 
