@@ -33,14 +33,29 @@ def round_direction(
     fixed_point
         Gives the scale s.
     """
-    public = [_in_round(plan, update, fixed_point) for update in updates]
+    public = [in_round(update, fixed_point, plan.rotation_seed) for update in updates]
     return Direction.of(total, public, plan.layout.norm_bound)
 
 
-def _in_round(plan: RoundPlan, update: FloatVector, fixed_point: FixedPoint) -> NDArray[np.int16]:
-    """A mean update as one trainer would have to send it in this round."""
+def in_round(update: FloatVector, fixed_point: FixedPoint, rotation_seed: bytes) -> NDArray[np.int16]:
+    """Encode a mean update as one trainer would have to send it in a round.
+
+    Parameters
+    ----------
+    update
+        float32, shape (d,).
+    fixed_point
+        Gives the scale s.
+    rotation_seed
+        Of the round, 32 bytes.
+
+    Returns
+    -------
+    ndarray
+        int16, shape (d,), rounded half to even and cut to 16 bits: the same for every member.
+    """
     limits = np.iinfo(np.int16)
-    scaled = np.rint(rotate(update, plan.rotation_seed).astype(np.float64) * fixed_point.scale)
+    scaled = np.rint(rotate(update, rotation_seed).astype(np.float64) * fixed_point.scale)
     return np.clip(scaled, limits.min, limits.max).astype(np.int16)
 
 
