@@ -161,7 +161,8 @@ def simulate(attack: Attack, seed: int, rounds: int, epsilon: float) -> Run:
         along = Direction.of(total, recent, integers.norm_bound)
         stakes = {i: attack.stake if i < attack.accounts else STAKE for i in range(len(updates))}
         contributions = {i: along.contribution(update) for i, update in enumerate(values)}
-        earned.append(_earned(percents(contributions, stakes), stakes, attack.accounts))
+        factors = percents(contributions, stakes, along.squared_norm)
+        earned.append(_earned(factors, stakes, attack.accounts))
         public.insert(0, decode_mean(total, integers, rotation, len(updates)))
         weights = server_step(weights, public[0], bundle.recipe.server_learning_rate)
     accuracy = evaluate(model, weights, test, bundle.recipe).accuracy

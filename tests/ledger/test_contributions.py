@@ -224,19 +224,26 @@ STAKES = {0: 10, 1: 10, 2: 10, 4: 30}
     ],
 )
 def test_percentages_by_hand(contributions: Mapping[int, int], expected: Mapping[int, int]) -> None:
-    assert percents(contributions, STAKES) == expected
+    assert percents(contributions, STAKES, whole=0) == expected
+
+
+def test_what_is_less_than_a_tenth_of_an_even_share_counts_as_nothing() -> None:
+    assert percents({0: 9, 1: 400}, STAKES, whole=400) == {0: 80, 1: 100, 2: 80, 4: 80}
+    assert percents({0: 10, 1: 400}, STAKES, whole=400) == {0: 100, 1: 125, 2: 80, 4: 80}
+    assert percents({0: 9}, STAKES, whole=400) == {}
 
 
 @given(
     st.dictionaries(st.integers(0, 245), st.integers(-(10**40), 10**40)),
     st.dictionaries(st.integers(0, 245), st.integers(1, 10**24), min_size=1),
     st.integers(1, 10**20),
+    st.integers(0, 10**41),
 )
 def test_percentages_are_in_range_and_have_no_unit(
-    contributions: dict[int, int], stakes: dict[int, int], unit: int
+    contributions: dict[int, int], stakes: dict[int, int], unit: int, whole: int
 ) -> None:
-    found = percents(contributions, stakes)
-    assert found == percents({i: unit * value for i, value in contributions.items()}, stakes)
+    found = percents(contributions, stakes, whole)
+    assert found == percents({i: unit * value for i, value in contributions.items()}, stakes, unit * whole)
     assert found.keys() in (stakes.keys(), set())
     assert all(80 <= percent <= 125 for percent in found.values())
     assert unpacked_factors(packed_factors(found)) == found

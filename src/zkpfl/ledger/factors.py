@@ -13,15 +13,18 @@ MOST_PERCENT = 125
 STEP_PERCENT = 20
 """What a contribution adds that is as large as the reference."""
 
+PARTS_OF_A_SHARE = 10
+"""A contribution below this part of an even share of the whole counts as none."""
+
 _WORDS, _BYTES = 8, 32
 
 
-def percents(contributions: Mapping[int, int], stakes: Mapping[int, int]) -> dict[int, int]:
+def percents(contributions: Mapping[int, int], stakes: Mapping[int, int], whole: int) -> dict[int, int]:
     """Return the factor of each trainer of a round, in percent.
 
-    The reference m is the stake-weighted lower median of the positive contributions. One of s earns
-    ``min(125, 80 + ⌊20·s/m⌋)``; one that is not positive, not proved or missing earns 80. If none is
-    positive, there are no factors.
+    A contribution counts if it is positive and at least a tenth of an even share of the whole. The reference
+    m is the stake-weighted lower median of those that count; one of s earns ``min(125, 80 + ⌊20·s/m⌋)``. One
+    that does not count, is not proved or missing earns 80. If none counts, there are no factors.
 
     Parameters
     ----------
@@ -29,13 +32,20 @@ def percents(contributions: Mapping[int, int], stakes: Mapping[int, int]) -> dic
         What was proved, by number of the trainer; any common unit.
     stakes
         Of all trainers of the accepted set, by number.
+    whole
+        `Direction.squared_norm`, in the same unit; not negative.
     """
-    positive = {i: contributions[i] for i in stakes if contributions.get(i, 0) > 0}
-    if not positive:
+    counts = {i: contributions[i] for i in stakes if is_material(contributions.get(i, 0), len(stakes), whole)}
+    if not counts:
         return {}
-    reference = weighted_median((value, stakes[i]) for i, value in positive.items())
-    earned = {i: LEAST_PERCENT + STEP_PERCENT * value // reference for i, value in positive.items()}
+    reference = weighted_median((value, stakes[i]) for i, value in counts.items())
+    earned = {i: LEAST_PERCENT + STEP_PERCENT * value // reference for i, value in counts.items()}
     return {i: min(MOST_PERCENT, earned.get(i, LEAST_PERCENT)) for i in stakes}
+
+
+def is_material(contribution: int, trainers: int, whole: int) -> bool:
+    """Whether a contribution counts: what is left of a repetition by rounding does not."""
+    return contribution > 0 and PARTS_OF_A_SHARE * trainers * contribution >= whole
 
 
 def accuracy_factor(percent: int) -> int:

@@ -130,7 +130,8 @@ class ModelAudit:
 
         values = checked_contributions(self._reader, job, round_, direction, remark)
         decided = self._reader.factors(round_.number)
-        earned = percents(values, self._reader.stakes(round_.accepted_trainers))
+        stakes = self._reader.stakes(round_.accepted_trainers)
+        earned = percents(values, stakes, direction.squared_norm)
         detail = f"decided are {decided}, the proofs earn {earned}"
         self._findings.require("factors", place, decided in ({}, earned), detail)
         for trainer in values:

@@ -14,7 +14,7 @@ from zkpfl.crypto.proofs import contribution
 from zkpfl.crypto.proofs.contribution import Direction
 from zkpfl.errors import BadProof, NotDelivered, ZkpflError
 from zkpfl.ledger.client import LedgerClient
-from zkpfl.ledger.factors import percents
+from zkpfl.ledger.factors import is_material, percents
 from zkpfl.ledger.records import Job, Round, RoundKind
 from zkpfl.privacy.record_level import RecordPrivacy
 from zkpfl.protocol.contributions import contribution_statement, proved_values
@@ -80,7 +80,7 @@ class Contributions:
             return
         plan, witness = self._reader.plan(job, round_), submission.witness
         value = direction.contribution(witness.values)
-        if value <= 0:
+        if not is_material(value, round_.accepted_trainers.bit_count(), direction.squared_norm):
             return  # a proof would earn nothing
         trainer = job.trainers.index(self._ledger.account)
         statement = contribution_statement(plan, trainer, submission.points, direction, value)
@@ -101,7 +101,7 @@ class Contributions:
             self._reader, job, round_, direction, lambda error: self._fault(round_, error), patience_s
         )
         stakes = self._reader.stakes(round_.accepted_trainers)
-        earned = percents(values, stakes)
+        earned = percents(values, stakes, direction.squared_norm)
         if earned:
             self._ledger.attest_factors(job.id, round_.number, earned)
             own = earned[job.trainers.index(self._ledger.account)]

@@ -156,6 +156,15 @@ def test_a_replay_of_public_updates_contributes_nothing() -> None:
     assert Direction.of(total, [second], BOUND).contribution(first) != 0
 
 
+@given(st.integers(1, 40), st.integers(0, 4), st.integers(0, 1 << 30))
+def test_the_whole_is_all_contributions_and_self_terms(dimension: int, updates: int, seed: int) -> None:
+    total = vector(dimension, 30000, seed).astype(np.int64)
+    public = [vector(dimension, 3, seed + 1 + k).tolist() for k in range(updates)]
+    direction = Direction.of(total, [np.array(update, dtype=np.int16) for update in public], BOUND)
+    v = reference.orthogonal_part(total.tolist(), reference.independent(public))
+    assert Fraction(direction.squared_norm, direction.denominator) == sum(value**2 for value in v)
+
+
 def test_updates_that_say_nothing_new_are_dropped() -> None:
     first, second = vector(300, 100, 1), vector(300, 100, 2)
     total, zero = vector(300, 2000, 3).astype(np.int64), np.zeros(300, dtype=np.int16)

@@ -69,7 +69,7 @@ class ContributingJob(SmallJob):
         self, folder: Path, bundle: Bundle, cheat: CheatWithManifest | None = None, rounds: int = 1
     ) -> None:
         self.events: list[tuple[int, RoleEvent]] = []
-        self.asked: list[int] = []
+        self.wholes: dict[int, int] = {}
         super().__init__(folder, rounds, bundle)
         self.parts = [self._part(trainer) for trainer in range(self.trainer_count)]
         if cheat is not None:
@@ -96,6 +96,9 @@ class ContributingJob(SmallJob):
         self.parts[trainer].contribute(self.reader.job(), round_, self.member)
 
     def before_reveal(self, trainer: int, round_: Round) -> None:
+        direction = self.member.direction(self.reader.job(), round_)
+        assert direction is not None
+        self.wholes[round_.number] = direction.squared_norm
         self.parts[trainer].attest(self.reader.job(), round_, self.member)
 
     def kinds(self, trainer: int) -> list[str]:
@@ -104,6 +107,9 @@ class ContributingJob(SmallJob):
     def faults(self, trainer: int) -> list[tuple[object, object]]:
         found = [event.fields for number, event in self.events if number == trainer and event.kind == "fault"]
         return [(fields["party"], fields["text"]) for fields in found]
+
+    def whole(self, number: int) -> int:
+        return self.wholes[number]
 
     def paid(self, number: int) -> dict[int, int]:
         trainers = self.reader.job().trainers
@@ -126,7 +132,7 @@ def test_honest_trainers_are_paid_by_what_they_contribute(tmp_path: Path, privat
         job.play_round()
         values = {i: job.manifest(number, i).value for i in job.treasury.contributions(job.job_id, number)}
         assert all(value > 0 for value in values.values())
-        factors.append(percents(values, job.reader.stakes(0b111)))
+        factors.append(percents(values, job.reader.stakes(0b111), job.whole(number)))
         assert job.treasury.factors(job.job_id, number) == factors[-1]
         earned = {i: factors[-1].get(i, 100) * ONE // 100 for i in range(3)}
         assert job.paid(number) == earned
@@ -213,6 +219,7 @@ def test_one_who_lies_about_factors_is_outvoted(tmp_path: Path, private: Bundle)
     assert decided == percents(
         {i: job.manifest(1, i).value for i in job.treasury.contributions(job.job_id, 1)},
         job.reader.stakes(0b111),
+        job.whole(1),
     )
     job.close()
 

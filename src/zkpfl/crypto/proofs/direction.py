@@ -110,6 +110,12 @@ class Direction:
         return [_weighed_dot(self.parts, [update]) for update in self.updates]
 
     @cached_property
+    def squared_norm(self) -> int:
+        """``D·‖V‖²``, what the contributions of all trainers and their self terms add up to."""
+        along = sum(a * b for a, b in zip(self.along, applied(self.adjugate, self.along), strict=True))
+        return self.denominator * _weighed_dot(self.parts, self.parts) - along
+
+    @cached_property
     def digests(self) -> tuple[bytes, bytes]:
         """SHA-256 of X as i64be, and those of U_1 … U_k as i16be, one after the other."""
         of_updates = (hashlib.sha256(update.astype(">i2").data).digest() for update in self.updates)
