@@ -105,7 +105,8 @@ def wheel(session: nox.Session) -> None:
 def portable(session: nox.Session) -> None:
     """All that the native module computes once more, with the vector path switched off."""
     test_native(session, ZKPFL_NO_VECTOR="1")
-    computing = ("tests/unit", "tests/scenarios", "tests/properties", "tests/ledger/test_precompiles.py")
+    units = (f"tests/unit/{name}" for name in ("crypto", "privacy", "protocol", "test_vectors.py"))
+    computing = (*units, "tests/scenarios", "tests/properties", "tests/ledger/test_precompiles.py")
     suite = (
         "python",
         "-m",
