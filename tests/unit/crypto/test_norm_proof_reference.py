@@ -197,6 +197,7 @@ def test_a_root_in_a_padding_column_is_rejected(random: Random) -> None:
         pytest.param(R - (1 << 64) + 1, id="just_above_-2^64"),
         pytest.param(R - (1 << 64), id="-2^64"),
         pytest.param((R + 1) // 2, id="half"),
+        pytest.param((R - 1) // 2, id="minus_half"),
         pytest.param(square_root(2), id="root_of_two"),
     ],
 )
@@ -207,6 +208,32 @@ def test_a_large_residue_is_rejected_though_its_norm_fits_mod_r(random: Random, 
     q = squares_mod_order(BOUND_SQUARED - squared_norm(x), random)
     assert (squared_norm(x) + sum(v * v for v in q)) % R == BOUND_SQUARED
     assert not verify(*forged(x, BOUND_SQUARED, q, random))
+
+
+@pytest.mark.parametrize("residue", [1 << 64, (R - 1) // 2, square_root(2)])
+def test_many_large_residues_are_rejected(random: Random, residue: int | None) -> None:
+    """Of both signs, so that a row's sum may be small again."""
+    x = an_update(random, 200)
+    assert residue is not None
+    for column in range(40, 90):
+        x[0][column] = random.choice([residue, R - residue])
+    q = squares_mod_order(BOUND_SQUARED - squared_norm(x), random)
+    assert (squared_norm(x) + sum(v * v for v in q)) % R == BOUND_SQUARED
+    assert not verify(*forged(x, BOUND_SQUARED, q, random))
+
+
+@pytest.mark.parametrize("content", ["zeros", "arbitrary", "small"])
+def test_a_mask_row_of_any_content_does_not_help(random: Random, content: str) -> None:
+    """An honest prover has masks of sums in a range and uniform scalars; nobody checks, and nobody need."""
+    x = an_update(random, 200)
+    most = {"zeros": 1, "arbitrary": R, "small": 1 << 20}[content]
+
+    def tamper(name: str, value: Any) -> Any:
+        return [random.randrange(most) for _ in value] if name == "mask" else wrapped(name, value)
+
+    for bound_squared in (squared_norm(x) - 1, squared_norm(x) // 2):
+        update = committed(x, random, dimension=200, bound_squared=bound_squared)
+        assert not verify(update.statement, update.prove(random, tamper=tamper))
 
 
 def off_by_one(what: str) -> Tamper:
