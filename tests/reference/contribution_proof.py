@@ -29,6 +29,7 @@ from tests.reference.group import (
 from tests.reference.hashing import Challenges, Transcript
 from tests.reference.norm_proof import (
     BadStatement,
+    CommittedRows,
     Poly,
     Tamper,
     bind,
@@ -101,7 +102,7 @@ def contribution(x: Vector, total: Vector, updates: Sequence[Vector]) -> Fractio
 
 
 @dataclass(frozen=True)
-class Statement:
+class Statement(CommittedRows):
     context: bytes
     trainer: bytes
     checkpoint: bytes
@@ -114,10 +115,7 @@ class Statement:
     value: int  # times the determinant
 
     def __post_init__(self) -> None:
-        if self.columns < 256 or self.columns & (self.columns - 1):
-            raise BadStatement("columns must be a power of two, at least 256")
-        if self.dimension < 1 or len(self.commitments) != -(-self.dimension // self.columns):
-            raise BadStatement("rows must be ceil(dimension / columns)")
+        self.check_rows()
         if len(self.updates) > CORNERS or any(len(u) != self.dimension for u in (self.total, *self.updates)):
             raise BadStatement("the sum and at most four updates of the dimension")
         if 2 * self.limit >= R or abs(self.value) > self.limit:
@@ -135,25 +133,6 @@ class Statement:
     def limit(self) -> int:
         norm = _root(sum(value * value for value in self.total))
         return self.denominator * self.norm_bound * (norm + 1 + self.norm_bound)
-
-    @property
-    def rows(self) -> int:
-        return len(self.commitments)
-
-    @property
-    def row_variables(self) -> int:
-        return (self.rows - 1).bit_length()
-
-    @property
-    def column_variables(self) -> int:
-        return self.columns.bit_length() - 1
-
-    @property
-    def variables(self) -> int:
-        return self.row_variables + self.column_variables
-
-    def padded(self, values: Vector) -> list[int]:
-        return [*values, *[0] * ((1 << self.variables) - len(values))]
 
     def weighed_total(self, mu: int) -> list[int]:
         """A = V + Σ_j μ^j·U_j mod r, over the cube."""

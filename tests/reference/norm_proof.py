@@ -40,24 +40,18 @@ class BadStatement(ValueError):
     pass
 
 
-@dataclass(frozen=True)
-class Statement:
-    context: bytes
-    trainer: bytes
-    checkpoint: bytes
+class CommittedRows:
+    """What all statements about committed rows have."""
+
     dimension: int
     columns: int
-    bound_squared: int
     commitments: list[Point]
 
-    def __post_init__(self) -> None:
-        """The proof says nothing of other statements: the bound on B² is what keeps sums below r."""
+    def check_rows(self) -> None:
         if self.columns < 256 or self.columns & (self.columns - 1):
             raise BadStatement("columns must be a power of two, at least 256")
         if self.dimension < 1 or len(self.commitments) != -(-self.dimension // self.columns):
             raise BadStatement("rows must be ceil(dimension / columns)")
-        if not 0 <= self.bound_squared < 1 << 62:
-            raise BadStatement("bound_squared must be below 2^62")
 
     @property
     def rows(self) -> int:
@@ -74,6 +68,27 @@ class Statement:
     @property
     def variables(self) -> int:
         return self.row_variables + self.column_variables
+
+    def padded(self, values: Sequence[int]) -> list[int]:
+        """A table over the whole cube."""
+        return [*values, *[0] * ((1 << self.variables) - len(values))]
+
+
+@dataclass(frozen=True)
+class Statement(CommittedRows):
+    context: bytes
+    trainer: bytes
+    checkpoint: bytes
+    dimension: int
+    columns: int
+    bound_squared: int
+    commitments: list[Point]
+
+    def __post_init__(self) -> None:
+        """The proof says nothing of other statements: the bound on B² is what keeps sums below r."""
+        self.check_rows()
+        if not 0 <= self.bound_squared < 1 << 62:
+            raise BadStatement("bound_squared must be below 2^62")
 
 
 @dataclass
@@ -120,10 +135,6 @@ def weighted_rows(bits: Sequence[int], gamma: int) -> list[int]:
     """A = Σ_k γ^k R_k."""
     powers = [pow(gamma, k, R) for k in range(TESTS)]
     return [sum(power for k, power in enumerate(powers) if word >> k & 1) % R for word in bits]
-
-
-def padded(statement: Statement, values: Sequence[int]) -> list[int]:
-    return [*values, *[0] * ((1 << statement.variables) - len(values))]
 
 
 def evaluate(poly: Poly, x: int) -> int:
@@ -303,9 +314,9 @@ def _attempt(
     gamma, tau = transcript.scalar(b"gamma"), transcript.scalar(b"tau")
 
     weights = weighted_rows(bits, gamma)
-    a_table, a_q = padded(statement, weights[:-SQUARES]), weights[-SQUARES:]
+    a_table, a_q = statement.padded(weights[:-SQUARES]), weights[-SQUARES:]
     polynomials, rho, big_x, big_q = _sumcheck(
-        transcript, padded(statement, flat), a_table, mask, tau, n, tamper
+        transcript, statement.padded(flat), a_table, mask, tau, n, tamper
     )
     big_x, big_q = tamper("X", big_x), tamper("Q", big_q)
     transcript.absorb(b"claims", encode_scalar(big_x) + encode_scalar(big_q))

@@ -1,11 +1,14 @@
-"""What the tests of norm and contribution proofs share: programmed challenges, a simulator, ranks mod r."""
+"""What the tests of norm and contribution proofs share: bytes that are no proof, a simulator, ranks mod r."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from types import ModuleType
+from typing import Any
 
 import numpy as np
+import pytest
 
 from zkpfl.crypto.generators import Generators
 from zkpfl.crypto.points import G1Array, msm
@@ -15,10 +18,71 @@ from zkpfl.crypto.proofs.masked_proof import MaskedProof
 from zkpfl.crypto.proofs.shape import SUM_BYTES, Shape
 from zkpfl.crypto.scalars import ORDER, encode_scalars, random_scalars
 from zkpfl.crypto.transcript import ShortChallenge, Transcript
+from zkpfl.errors import InvalidEncoding, InvalidPoint, InvalidScalar
 
 OUTSIDE_SUBGROUP = b"\x80" + bytes(46) + b"\x04"
 OFF_CURVE = b"\x80" + bytes(46) + b"\x01"
 IDENTITY = b"\xc0" + bytes(47)
+
+
+class MalformedProofs:
+    """Bytes that are no proof of a statement: damaged, cut, or with numbers and points that are none.
+
+    Subclasses say of what: the module with ``verify``, and a statement with its proof.
+    """
+
+    kind: ModuleType
+    statement: Any
+    proof: bytes
+    gens: Generators
+
+    def verify(self, proof: bytes) -> bool:
+        valid: bool = self.kind.verify(self.statement, proof, self.gens)
+        return valid
+
+    def holds(self, proof: bytes) -> bool:
+        try:
+            return self.verify(proof)
+        except InvalidEncoding:
+            return False
+
+    @pytest.mark.parametrize("part", range(8))
+    def test_every_flipped_byte_is_rejected(self, part: int) -> None:
+        accepted = []
+        for position in range(part, len(self.proof), 8):
+            forged = bytearray(self.proof)
+            forged[position] ^= 1 << (position // 8 % 8)
+            if self.holds(bytes(forged)):
+                accepted.append(position)
+        assert accepted == []
+
+    @pytest.mark.parametrize("more", [-10_000, -1, 1, 96])
+    def test_truncated_or_extended_proof_is_malformed(self, more: int) -> None:
+        length = max(0, len(self.proof) + more)
+        with pytest.raises(InvalidEncoding, match=f"{len(self.proof)} bytes"):
+            self.verify((self.proof + bytes(96))[:length])
+
+    def test_scalar_plus_r_is_malformed(self) -> None:
+        shape: Shape = self.statement.shape
+        proof, head = self.proof, shape.head_bytes - 96
+        first, last = 48 + SUM_BYTES * shape.sums, len(proof) - 32 * folding.RESPONSES
+        for at in (*range(first, head, 32), *range(last, len(proof), 32)):
+            value = int.from_bytes(proof[at : at + 32], "big")
+            for bad in (value + ORDER, ORDER, 2**256 - 1):
+                with pytest.raises(InvalidScalar):
+                    self.verify(proof[:at] + bad.to_bytes(32, "big") + proof[at + 32 :])
+
+    def test_point_off_curve_or_subgroup_is_malformed(self) -> None:
+        proof, head = self.proof, self.statement.shape.head_bytes
+        for at in (0, head - 96, head - 48, head, len(proof) - 208):
+            for bad in (OUTSIDE_SUBGROUP, OFF_CURVE, bytes(48), b"\xff" * 48):
+                with pytest.raises(InvalidPoint):
+                    self.verify(proof[:at] + bad + proof[at + 48 :])
+            assert not self.holds(proof[:at] + IDENTITY + proof[at + 48 :])
+
+    def test_a_batch_counts_what_does_not_decode_as_failed(self) -> None:
+        proofs = [self.proof, self.proof[:-1], OUTSIDE_SUBGROUP + self.proof[48:], self.proof, b""]
+        assert self.kind.verify_batch([self.statement] * 5, proofs, self.gens) == (1, 2, 4)
 
 
 class Programmed(Transcript):
