@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from zkpfl.crypto.points import G1Array
 from zkpfl.crypto.proofs import contribution
@@ -36,8 +36,11 @@ def contributions_count(reader: JobReader, round_: Round) -> bool:
 
 @dataclass(frozen=True)
 class _Own:
+    """Of a submission, what a proof needs: its shares are large. Secret."""
+
     round: int
-    submission: PreparedSubmission
+    points: G1Array
+    witness: contribution.Witness = field(repr=False)
 
 
 class Contributions:
@@ -61,30 +64,29 @@ class Contributions:
     def remember(self, round_: Round, submission: PreparedSubmission) -> None:
         """Keep what was submitted, in memory alone: a process that is started again has no proof to give."""
         if contributions_count(self._reader, round_):
-            self._own = _Own(round_.number, submission)
+            self._own = _Own(round_.number, submission.points, submission.witness)
 
     def contribute(self, job: Job, round_: Round, member: Member) -> None:
         """Prove one's own contribution, where there is one, and tell the ledger where the proof lies."""
         own, self._own = self._own, None
         if own is not None and own.round == round_.number:
-            self._reporting_faults(round_, lambda: self._prove(job, round_, member, own.submission))
+            self._reporting_faults(round_, lambda: self._prove(job, round_, member, own))
 
     def attest(self, job: Job, round_: Round, member: Member) -> None:
         """Check all proofs of a round and say what factors they earn."""
         if contributions_count(self._reader, round_):
             self._reporting_faults(round_, lambda: self._attest(job, round_, member))
 
-    def _prove(self, job: Job, round_: Round, member: Member, submission: PreparedSubmission) -> None:
+    def _prove(self, job: Job, round_: Round, member: Member, own: _Own) -> None:
         direction = member.direction(job, round_)
         if direction is None:
             return
-        plan, witness = self._reader.plan(job, round_), submission.witness
-        value = direction.contribution(witness.values)
+        plan, value = self._reader.plan(job, round_), direction.contribution(own.witness.values)
         if not is_material(value, round_.accepted_trainers.bit_count(), direction.squared_norm):
             return  # a proof would earn nothing
         trainer = job.trainers.index(self._ledger.account)
-        statement = contribution_statement(plan, trainer, submission.points, direction, value)
-        proof = contribution.prove(statement, witness, plan.generators)
+        statement = contribution_statement(plan, trainer, own.points, direction, value)
+        proof = contribution.prove(statement, own.witness, plan.generators)
         manifest = ContributionManifest(self._ledger.account, value, proof)
         digest = self._store.put(manifest.to_bytes()).digest
         self._ledger.contribute(job.id, round_.number, digest)

@@ -123,6 +123,7 @@ class Member:
         self.training_rounds = 0
         self._applied = 0
         self._candidates: dict[int, Candidate] = {}
+        self._directions: dict[int, Direction] = {}
         self._public_updates: deque[Vector] = deque(maxlen=PUBLIC_UPDATES)
         self._slices: dict[int, Records | None] = {}
 
@@ -156,10 +157,11 @@ class Member:
         None if the round's sum does not decode.
         """
         decoded = self.candidate(job, round_.number, round_).sum
-        if decoded is None:
-            return None
-        plan, scale = self._reader.plan(job, round_), fixed_point(self.bundle)
-        return round_direction(plan, decoded.total, self._public_updates, scale)
+        if decoded is not None and round_.number not in self._directions:
+            plan, scale = self._reader.plan(job, round_), fixed_point(self.bundle)
+            direction = round_direction(plan, decoded.total, self._public_updates, scale)
+            self._directions = {round_.number: direction}
+        return self._directions.get(round_.number)
 
     @property
     def statistics(self) -> dict[str, Any] | None:

@@ -22,7 +22,7 @@ from zkpfl.protocol.manifests import ContributionManifest
 from zkpfl.protocol.plan import RoundPlan
 from zkpfl.protocol.trainer import PreparedSubmission, prepare_submission
 from zkpfl.roles.auditor import audit
-from zkpfl.roles.contribution import Contributions
+from zkpfl.roles.contribution import Contributions, _Own
 from zkpfl.roles.events import RoleEvent
 from zkpfl.roles.job_storage import JobStore
 from zkpfl.roles.layouts import fixed_point
@@ -43,11 +43,11 @@ class Cheater(Contributions):
         super().__init__(*rest)  # type: ignore[arg-type]
         self.job = job
 
-    def _prove(self, job: object, round_: Round, member: Member, submission: PreparedSubmission) -> None:
+    def _prove(self, job: object, round_: Round, member: Member, own: _Own) -> None:
         direction = member.direction(job, round_)  # type: ignore[arg-type]
         assert direction is not None
         honest = ContributionManifest(
-            self._ledger.account, direction.contribution(submission.witness.values), bytes(1632)
+            self._ledger.account, direction.contribution(own.witness.values), bytes(1632)
         )
         digest = self._store.put(self.job.cheat(self.job, honest).to_bytes()).digest
         self._ledger.contribute(self.job.job_id, round_.number, digest)
@@ -268,7 +268,7 @@ def test_a_trainer_that_repeats_the_last_public_update_contributes_nothing(
             own = self.parts[trainer]._own
             assert own is not None
             if trainer == 2:
-                self.contributed = direction.contribution(own.submission.witness.values)
+                self.contributed = direction.contribution(own.witness.values)
             super().before_score(trainer, round_)
 
     job = Replaying(tmp_path / "job", private, rounds=2)
